@@ -92,7 +92,7 @@ export function invariant(condition: unknown, message: string): asserts conditio
 function fromSystemCode(error: Error): LabError | undefined {
   const { code, path } = error as NodeJS.ErrnoException;
   const where = path === undefined ? "" : `: ${path}`;
-  switch (code) {
+  switch (code ?? "") {
     case "ENOENT":
       return new LabError("not_found", `no such file or directory${where}`, { cause: error });
     case "EACCES":
