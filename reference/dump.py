@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Every inner value of a Phi forward pass in transformers, under TransformerLens's names, as safetensors.
+
+Made with it: test/fixtures/phi-mini/expected.safetensors. With real weights it gives what philab has to agree with.
+
+    python dump.py DIR --ids 464,2068,7586 --out expected.safetensors
+    python dump.py DIR --text "def f(x):" --out expected.safetensors --hooks 'blocks\\.(0|31)\\.'
+    python dump.py test/fixtures/phi-mini --ids test/fixtures/phi-mini/inputs.json --gradients \\
+        --check test/fixtures/phi-mini/expected.safetensors
+
+Values are F32, batch first (B batch, T query positions, S key positions, N heads, H head size, D width, F MLP width):
+
+    hook_embed                                     [B, T, D]
+    blocks.{l}.hook_resid_pre, hook_resid_post     [B, T, D]
+    blocks.{l}.ln1.hook_scale                      [B, T, 1]     sqrt(variance + eps)
+    blocks.{l}.ln1.hook_normalized                 [B, T, D]     before weight and bias
+    blocks.{l}.hook_ln1_out                        [B, T, D]     after weight and bias (philab's own name)
+    blocks.{l}.attn.hook_q, hook_k, hook_v         [B, T, N, H]  with bias, before RoPE
+    blocks.{l}.attn.hook_rot_q, hook_rot_k         [B, T, N, H]  after RoPE on the rotary dimensions
+    blocks.{l}.attn.hook_attn_scores               [B, N, T, S]  scaled, -inf where masked
+    blocks.{l}.attn.hook_pattern                   [B, N, T, S]  after softmax
+    blocks.{l}.attn.hook_z                         [B, T, N, H]
+    blocks.{l}.attn.hook_result                    [B, T, N, D]  z times W_O per head, without bias
+    blocks.{l}.hook_attn_out, hook_mlp_out         [B, T, D]     what is added to the stream, with bias
+    blocks.{l}.mlp.hook_pre, hook_post             [B, T, F]
+    ln_final.hook_scale, hook_normalized           [B, T, 1], [B, T, D]
+    logits                                         [B, T, V]
+    grad.{parameter}                               of the mean next-token loss, with --gradients
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import torch
+from common import encode, load_model
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface, PhiForCausalLM
+from transformers.masking_utils import eager_mask
+
+Values = dict[str, torch.Tensor]
+
+
+def load(directory: str) -> PhiForCausalLM:
+    """The model in F32 with an attention that shows its insides: what eager attention does, kept."""
+    AttentionInterface.register("shown", shown_attention)
+    AttentionMaskInterface.register("shown", eager_mask)
+    return load_model(directory, "shown")
+
+
+def shown_attention(module, query, key, value, attention_mask, scaling, dropout=0.0, **_):
+    """query, key, value: [B, N, T, H], rotated. Leaves what it computed in `module.shown`."""
+    scores = query @ key.transpose(2, 3) * scaling  # [B, N, T, S]
+    length = query.shape[2]
+    future = torch.ones(length, length, dtype=torch.bool).triu(1)
+    scores = scores.masked_fill(future, float("-inf"))
+    pattern = scores.softmax(-1)
+    z = (pattern @ value).transpose(1, 2).contiguous()  # [B, T, N, H]
+    rotated = {"hook_rot_q": query.transpose(1, 2), "hook_rot_k": key.transpose(1, 2)}
+    module.shown = {**rotated, "hook_attn_scores": scores, "hook_pattern": pattern, "hook_z": z}
+    return z, pattern
+
+
+def norm_values(prefix: str, norm: nn.LayerNorm, x: torch.Tensor) -> Values:
+    centred = x - x.mean(-1, keepdim=True)
+    scale = (centred.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt()
+    return {f"{prefix}.hook_scale": scale, f"{prefix}.hook_normalized": centred / scale}
+
+
+def dump(model: PhiForCausalLM, ids: torch.Tensor, wanted: re.Pattern[str], gradients: bool) -> Values:
+    """`ids`: [B, T]. The values whose names match, and the gradients of the loss where asked."""
+    inputs: dict[str, torch.Tensor] = {}
+    outputs: dict[str, torch.Tensor] = {}
+
+    def keep(name: str):
+        def hook(_module, arguments, keywords, output):
+            inputs[name] = (arguments[0] if arguments else keywords["hidden_states"]).detach()
+            outputs[name] = (output[0] if isinstance(output, tuple) else output).detach()
+
+        return hook
+
+    called = [(name, module) for name, module in model.named_modules() if name.startswith("model.")]
+    hooks = [module.register_forward_hook(keep(name), with_kwargs=True) for name, module in called]
+    with torch.set_grad_enabled(gradients):
+        result = model(ids, labels=ids if gradients else None, use_cache=False)
+    for hook in hooks:
+        hook.remove()
+
+    found: Values = {"hook_embed": outputs["model.embed_tokens"], "logits": result.logits.detach()}
+    found |= norm_values("ln_final", model.model.final_layernorm, inputs["model.final_layernorm"])
+    for layer, block in enumerate(model.model.layers):
+        found |= block_values(f"blocks.{layer}", f"model.layers.{layer}", block, inputs, outputs, wanted)
+    found = {name: value for name, value in found.items() if wanted.search(name)}
+    if gradients:
+        result.loss.backward()
+        print(f"loss {result.loss.item()!r}", file=sys.stderr)
+        found |= {f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()}
+    return {name: found[name].detach().float().contiguous() for name in sorted(found)}
+
+
+def block_values(prefix: str, path: str, block, inputs, outputs, wanted: re.Pattern[str]) -> Values:
+    attention = block.self_attn
+    per_head = (*inputs[path].shape[:2], -1, attention.head_dim)
+    values: Values = {
+        f"{prefix}.hook_resid_pre": inputs[path],
+        f"{prefix}.hook_ln1_out": outputs[f"{path}.input_layernorm"],
+        f"{prefix}.hook_attn_out": outputs[f"{path}.self_attn"],
+        f"{prefix}.mlp.hook_pre": outputs[f"{path}.mlp.fc1"],
+        f"{prefix}.mlp.hook_post": inputs[f"{path}.mlp.fc2"],
+        f"{prefix}.hook_mlp_out": outputs[f"{path}.mlp"],
+        f"{prefix}.hook_resid_post": outputs[path],
+    }
+    values |= norm_values(f"{prefix}.ln1", block.input_layernorm, inputs[path])
+    for letter in "qkv":
+        values[f"{prefix}.attn.hook_{letter}"] = outputs[f"{path}.self_attn.{letter}_proj"].view(per_head)
+    values |= {f"{prefix}.attn.{name}": value.detach() for name, value in attention.shown.items()}
+    if wanted.search(f"{prefix}.attn.hook_result"):  # [B, T, N, D]: by far the largest, made only where it is wanted
+        z = attention.shown["hook_z"].detach()
+        heads = attention.dense.weight.detach().view(-1, z.shape[2], z.shape[3])  # [D, N, H]
+        values[f"{prefix}.attn.hook_result"] = torch.einsum("btnh,dnh->btnd", z, heads)
+    return values
+
+
+def compare(expected: Values, found: Values, tolerance: float) -> bool:
+    """Prints what differs: names that only one side has, shapes, and the largest differences."""
+    same = True
+    for name in sorted(expected.keys() ^ found.keys()):
+        print(f"only in {'the file' if name in expected else 'this run'}: {name}")
+        same = False
+    worst = 0.0
+    for name in sorted(expected.keys() & found.keys()):
+        a, b = expected[name], found[name]
+        if a.shape != b.shape:
+            print(f"{name}: {list(a.shape)} in the file, {list(b.shape)} in this run")
+            same = False
+            continue
+        difference = float(torch.where(a == b, 0.0, (a - b).abs()).max())  # a == b also holds for two -inf
+        worst = max(worst, difference)
+        if not difference <= tolerance:
+            print(f"{name}: differs by {difference:.3e}")
+            same = False
+    print(f"{len(expected.keys() & found.keys())} tensors compared; largest difference {worst:.3e}")
+    return same
+
+
+def read_ids(text: str) -> list[list[int]]:
+    """A row of ids (`1,2,3`), several (`1,2,3/4,5,6`), or a JSON file that holds rows or `input_ids`."""
+    if Path(text).is_file():
+        value = json.loads(Path(text).read_text())
+        rows = value["input_ids"] if isinstance(value, dict) else value
+        return rows if isinstance(rows[0], list) else [rows]
+    return [[int(i) for i in row.split(",")] for row in text.split("/")]
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("directory", help="Hugging Face directory of a PhiForCausalLM")
+    prompt = arguments.add_mutually_exclusive_group(required=True)
+    prompt.add_argument("--ids", help="1,2,3 or 1,2,3/4,5,6 (rows of one length) or a JSON file")
+    prompt.add_argument("--text", help="a prompt, encoded with the directory's tokenizer (and its start token)")
+    arguments.add_argument("--gradients", action="store_true", help="also grad.* of the mean next-token loss")
+    arguments.add_argument("--hooks", default="", help="regular expression: only hooks whose names match")
+    arguments.add_argument("--out", help="safetensors file to write")
+    arguments.add_argument("--check", help="safetensors file to compare with")
+    arguments.add_argument("--tolerance", type=float, default=2e-6, help="largest difference for --check (2e-6)")
+    options = arguments.parse_args()
+    if not options.out and not options.check:
+        arguments.error("give --out FILE, --check FILE, or both")
+
+    rows = read_ids(options.ids) if options.ids else [encode(options.directory, options.text)]
+    values = dump(load(options.directory), torch.tensor(rows), re.compile(options.hooks), options.gradients)
+    if options.out:
+        save_file(values, options.out, metadata={"made_by": "reference/dump.py", "input_ids": json.dumps(rows)})
+        print(f"{options.out}: {len(values)} tensors")
+    return 0 if not options.check or compare(load_file(options.check), values, options.tolerance) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
