@@ -1,0 +1,141 @@
+/**
+ * A computation: inputs, the operations between them (`tensor/ops`), and outputs. Built once, computed as often as wanted.
+ *
+ * Operations are ggml's, recorded as they are called. Only tensors marked as outputs keep their values after `compute`;
+ * the memory of the others is reused inside the graph.
+ */
+import { invariant, LabError } from "../base/errors.ts";
+import type { Pointer } from "../engine/api.ts";
+import type { Backend } from "../engine/backend.ts";
+import type { DType } from "../engine/dtypes.ts";
+import { newTensor, setName } from "../engine/emit.ts";
+import { Executor } from "../engine/executor.ts";
+import { library } from "../engine/library.ts";
+import { Context } from "../engine/memory.ts";
+import { assertShape, type Shape } from "./shape.ts";
+import { contiguousStrides, Tensor, type Provenance } from "./tensor.ts";
+
+const DEFAULT_MAX_NODES = 4096;
+
+export interface GraphOptions {
+  /** Upper bound on operations. */
+  maxNodes?: number;
+  /** Where intermediate values live; shared between graphs that are computed one after another. Own one by default. */
+  executor?: Executor;
+}
+
+export class Graph {
+  readonly backend: Backend;
+  readonly executor: Executor;
+  readonly #ownsExecutor: boolean;
+  readonly #context: Context;
+  readonly #graph: Pointer;
+  #allocated = false;
+  #disposed = false;
+
+  constructor(backend: Backend, { maxNodes = DEFAULT_MAX_NODES, executor }: GraphOptions = {}) {
+    this.backend = backend;
+    this.executor = executor ?? new Executor(backend, { maxNodes: 2 * maxNodes });
+    this.#ownsExecutor = executor === undefined;
+    // ggml ends the process when a graph overflows: its capacity covers every operation and the weights they use.
+    const capacity = 2 * maxNodes;
+    this.#context = new Context({ tensors: maxNodes, graphNodes: capacity });
+    const { api } = library();
+    this.#graph = api.ggml_new_graph_custom(this.#context.pointer, capacity, false);
+  }
+
+  /** A tensor that is written before computing and keeps its memory during it. */
+  input(dtype: DType, shape: Shape, name?: string): Tensor {
+    assertShape(shape);
+    const strides = contiguousStrides(dtype, shape);
+    const pointer = this.emit((context) => newTensor(context, dtype, shape));
+    library().api.ggml_set_input(pointer);
+    if (name !== undefined) setName(pointer, name);
+    return new Tensor({
+      pointer,
+      dtype,
+      shape,
+      strides,
+      graph: this,
+      ...(name === undefined ? {} : { name }),
+    });
+  }
+
+  /** The same tensor as part of this graph: lets an operation start from weights alone. */
+  use(tensor: Tensor): Tensor {
+    return new Tensor({ ...tensorFields(tensor), graph: this });
+  }
+
+  /** Calls ggml with the graph's context, after making sure that its arena has room for what the call creates. */
+  emit(create: (context: Pointer) => Pointer): Pointer {
+    invariant(!this.#disposed, "graph used after it was freed");
+    if (this.#allocated)
+      throw new LabError(
+        "internal",
+        "internal: an operation was added after the graph was allocated",
+      );
+    this.#context.take(1);
+    return create(this.#context.pointer);
+  }
+
+  /** Records the result of an operation. */
+  result(
+    pointer: Pointer,
+    fields: { dtype: DType; shape: Shape; strides?: Shape; made: Provenance },
+  ): Tensor {
+    const strides = fields.strides ?? contiguousStrides(fields.dtype, fields.shape);
+    return new Tensor({ ...fields, pointer, strides, graph: this });
+  }
+
+  /** Keeps the values of `tensors` for reading after `compute`. */
+  output(...tensors: readonly Tensor[]): void {
+    const { api } = library();
+    for (const tensor of tensors) {
+      api.ggml_set_output(tensor.pointer);
+      this.require(tensor);
+    }
+  }
+
+  /** Adds a tensor to what is computed without keeping it: for operations with an effect, such as filling a cache. */
+  require(tensor: Tensor): void {
+    invariant(tensor.graph === this, "a tensor of another graph");
+    library().api.ggml_build_forward_expand(this.#graph, tensor.pointer);
+  }
+
+  get nodeCount(): number {
+    return library().api.ggml_graph_n_nodes(this.#graph);
+  }
+
+  /** Reserves memory for all values. Inputs are written after this. */
+  allocate(): void {
+    this.executor.allocate(this.#graph);
+    this.#allocated = true;
+  }
+
+  /** Computes every output. */
+  async compute(options: { signal?: AbortSignal } = {}): Promise<void> {
+    invariant(this.#allocated, "graph computed before it was allocated");
+    await this.executor.compute(this.#graph, options);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#context[Symbol.dispose]();
+    if (this.#ownsExecutor) this.executor[Symbol.dispose]();
+  }
+}
+
+function tensorFields(tensor: Tensor): ConstructorParameters<typeof Tensor>[0] {
+  const { pointer, dtype, shape, strides, graph, made, name, readable } = tensor;
+  return {
+    pointer,
+    dtype,
+    shape,
+    strides,
+    graph,
+    readable,
+    ...(made === undefined ? {} : { made }),
+    ...(name === undefined ? {} : { name }),
+  };
+}

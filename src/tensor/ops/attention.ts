@@ -1,0 +1,133 @@
+/**
+ * The parts of attention. B batch, T query positions, S key positions, N heads, H head size.
+ * Scores stay in f32: Phi-2 overflows in 16 bits.
+ */
+import * as emit from "../../engine/emit.ts";
+import { DTYPES, type DType } from "../../engine/dtypes.ts";
+import { library } from "../../engine/library.ts";
+import type { Tensor } from "../tensor.ts";
+import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
+import { contiguous } from "./layout.ts";
+
+/**
+ * softmax(scale · x + mask) over the last axis.
+ *
+ * @param x - f32 `[..., T, S]`
+ * @param mask - f32 or f16 `[..., T, S]`, 0 where attention is allowed and −∞ where not; leading axes are stretched
+ */
+export function softmax(
+  x: Tensor,
+  { mask, scale = 1 }: { mask?: Tensor; scale?: number } = {},
+): Tensor {
+  requireFloat32("softmax", x);
+  const dense = contiguous(x);
+  if (mask !== undefined) {
+    const shapesFit =
+      mask.rank >= 2 &&
+      mask.rank <= x.rank &&
+      x.rank >= 2 &&
+      mask.dim(-1) === x.dim(-1) &&
+      mask.dim(-2) === x.dim(-2) &&
+      mask.shape.slice(0, -2).every((n, i) => x.dim(x.rank - mask.rank + i) % n === 0);
+    const typeFits = mask.dtype === "f32" || mask.dtype === "f16";
+    if (!shapesFit || !typeFits || !mask.contiguous)
+      refuse("softmax", [x, mask], "the mask does not fit the scores");
+  }
+  const graph = graphOf("softmax", [x]);
+  const pointer = graph.emit((c) =>
+    library().api.ggml_soft_max_ext(c, dense.pointer, mask?.pointer ?? null, scale, 0),
+  );
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: x.shape,
+    made: {
+      op: "softmax",
+      inputs: mask === undefined ? [dense] : [dense, mask],
+      settings: { scale },
+    },
+  });
+}
+
+/**
+ * Rotary position embedding of the first `dims` values of each head (Su et al. 2021, arXiv 2104.09864), pairing value
+ * i with i + dims/2 as GPT-NeoX and Phi do.
+ *
+ * @param x - f32 `[R, N, H]`
+ * @param positions - i32 `[R]`
+ */
+export function rope(
+  x: Tensor,
+  positions: Tensor,
+  settings: emit.RopeSettings & { backward?: boolean },
+): Tensor {
+  requireFloat32("rope", x);
+  const { dims } = settings;
+  if (x.rank !== 3 || positions.rank !== 1 || positions.dtype !== "i32")
+    refuse("rope", [x, positions], "needs [R, N, H] and one i32 position for each R");
+  if (x.dim(0) !== positions.dim(0))
+    refuse("rope", [x, positions], "needs one position for each row");
+  if (!Number.isInteger(dims) || dims < 2 || dims % 2 !== 0 || dims > x.dim(-1))
+    refuse("rope", [x, positions], `cannot rotate ${dims} of ${x.dim(-1)} values`);
+  const dense = rowsAreDense(x) ? x : contiguous(x);
+  const { backward = false } = settings;
+  const graph = graphOf("rope", [x, positions]);
+  const pointer = graph.emit((c) =>
+    emit.rope(c, dense.pointer, positions.pointer, { ...settings, backward }),
+  );
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: x.shape,
+    made: { op: "rope", inputs: [dense, positions], settings: { ...settings, backward } },
+  });
+}
+
+/** Types that keys and values may have in fused attention. */
+const CACHE_TYPES: readonly DType[] = [
+  "f32",
+  "f16",
+  "bf16",
+  "q8_0",
+  "q4_0",
+  "q4_1",
+  "q5_0",
+  "q5_1",
+];
+
+/**
+ * softmax(scale · q·kᵀ + mask) · v without storing the scores (Dao et al. 2022, arXiv 2205.14135).
+ *
+ * @param q - f32 `[B, N, T, H]`
+ * @param k - `[B, N, S, H]`, f16, f32 or quantised
+ * @param v - like `k`
+ * @param mask - f16 `[B or 1, 1, T, S]`
+ * @returns f32 `[B, T, N, H]`
+ */
+export function flashAttention(
+  { q, k, v, mask }: { q: Tensor; k: Tensor; v: Tensor; mask: Tensor },
+  { scale }: { scale: number },
+): Tensor {
+  const op = "flashAttention";
+  const all = [q, k, v, mask];
+  requireFloat32(op, q);
+  if (all.some((t) => t.rank !== 4)) refuse(op, all, "needs four axes each");
+  const [b, n, t, h] = [q.dim(0), q.dim(1), q.dim(2), q.dim(3)];
+  const s = k.dim(2);
+  const fits = (x: Tensor, shape: number[]): boolean => x.shape.every((d, i) => d === shape[i]);
+  if (!fits(k, [b, n, s, h]) || !fits(v, [b, n, s, h])) refuse(op, all, "shapes do not match");
+  const maskFits = fits(mask, [b, 1, t, s]) || fits(mask, [1, 1, t, s]);
+  if (!maskFits || mask.dtype !== "f16" || !mask.contiguous)
+    refuse(op, all, "the mask must be f16 [B or 1, 1, T, S]");
+  if (!CACHE_TYPES.includes(k.dtype) || !CACHE_TYPES.includes(v.dtype))
+    refuse(op, all, "keys and values have a type without fused attention");
+  if (h % DTYPES[k.dtype].blockSize !== 0) refuse(op, all, `heads are no whole ${k.dtype} blocks`);
+  if (![q, k, v].every(rowsAreDense)) refuse(op, all, "heads must be dense");
+  const graph = graphOf(op, all);
+  const pointer = graph.emit((c) =>
+    emit.flashAttention(c, { q: q.pointer, k: k.pointer, v: v.pointer, mask: mask.pointer }, scale),
+  );
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: [b, t, n, h],
+    made: { op, inputs: all, settings: { scale } },
+  });
+}

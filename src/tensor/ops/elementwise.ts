@@ -1,0 +1,120 @@
+/** Operations on each value: sums and products with broadcasting, and functions of one value. All in f32. */
+import type { FunctionName } from "../../engine/api.ts";
+import { library } from "../../engine/library.ts";
+import { broadcastsTo } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
+import { broadcastTo, contiguous } from "./layout.ts";
+
+type Binary = "add" | "sub" | "mul" | "div";
+
+function binary(op: Binary, a: Tensor, b: Tensor): Tensor {
+  requireFloat32(op, a, b);
+  // ggml stretches its second operand only.
+  if (!broadcastsTo(b.shape, a.shape)) {
+    if (!broadcastsTo(a.shape, b.shape)) refuse(op, [a, b], "shapes do not broadcast");
+    return binary(op, broadcastTo(a, b.shape), b);
+  }
+  const x = rowsAreDense(a) ? a : contiguous(a);
+  const y = rowsAreDense(b) ? b : contiguous(b);
+  const graph = graphOf(op, [a, b]);
+  const pointer = graph.emit((c) => library().api[`ggml_${op}`](c, x.pointer, y.pointer));
+  return graph.result(pointer, { dtype: "f32", shape: a.shape, made: { op, inputs: [x, y] } });
+}
+
+export const add = (a: Tensor, b: Tensor): Tensor => binary("add", a, b);
+export const sub = (a: Tensor, b: Tensor): Tensor => binary("sub", a, b);
+export const mul = (a: Tensor, b: Tensor): Tensor => binary("mul", a, b);
+export const div = (a: Tensor, b: Tensor): Tensor => binary("div", a, b);
+
+type Unary =
+  | "sqr"
+  | "sqrt"
+  | "exp"
+  | "log"
+  | "neg"
+  | "abs"
+  | "sgn"
+  | "step"
+  | "tanh"
+  | "sigmoid"
+  | "softplus"
+  | "relu"
+  | "silu";
+
+function unary(op: Unary, x: Tensor): Tensor {
+  return apply(op, `ggml_${op}`, x);
+}
+
+function apply(
+  op: string,
+  name: `ggml_${Unary}` | ("ggml_gelu" & FunctionName),
+  x: Tensor,
+): Tensor {
+  requireFloat32(op, x);
+  const dense = contiguous(x);
+  const graph = graphOf(op, [x]);
+  const pointer = graph.emit((c) => library().api[name](c, dense.pointer));
+  return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op, inputs: [dense] } });
+}
+
+export const sqr = (x: Tensor): Tensor => unary("sqr", x);
+export const sqrt = (x: Tensor): Tensor => unary("sqrt", x);
+export const exp = (x: Tensor): Tensor => unary("exp", x);
+export const log = (x: Tensor): Tensor => unary("log", x);
+export const neg = (x: Tensor): Tensor => unary("neg", x);
+export const abs = (x: Tensor): Tensor => unary("abs", x);
+/** -1, 0 or 1. */
+export const sign = (x: Tensor): Tensor => unary("sgn", x);
+/** 1 where x > 0, else 0. */
+export const step = (x: Tensor): Tensor => unary("step", x);
+export const tanh = (x: Tensor): Tensor => unary("tanh", x);
+export const sigmoid = (x: Tensor): Tensor => unary("sigmoid", x);
+export const softplus = (x: Tensor): Tensor => unary("softplus", x);
+export const relu = (x: Tensor): Tensor => unary("relu", x);
+/** x · sigmoid(x) (Llama's activation). */
+export const silu = (x: Tensor): Tensor => unary("silu", x);
+
+/** `factor · x + offset` with numbers. */
+export function scale(x: Tensor, factor: number, offset = 0): Tensor {
+  requireFloat32("scale", x);
+  const dense = contiguous(x);
+  const graph = graphOf("scale", [x]);
+  const pointer = graph.emit((c) =>
+    library().api.ggml_scale_bias(c, dense.pointer, factor, offset),
+  );
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: x.shape,
+    made: { op: "scale", inputs: [dense], settings: { factor, offset } },
+  });
+}
+
+export function clamp(x: Tensor, { min, max }: { min: number; max: number }): Tensor {
+  requireFloat32("clamp", x);
+  if (!(min <= max)) refuse("clamp", [x], `min ${min} is above max ${max}`);
+  const graph = graphOf("clamp", [x]);
+  // ggml's clamp writes into its input's memory: it gets a copy.
+  const copy = scale(x, 1);
+  const pointer = graph.emit((c) => library().api.ggml_clamp(c, copy.pointer, min, max));
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: x.shape,
+    made: { op: "clamp", inputs: [copy], settings: { min, max } },
+  });
+}
+
+/** GELU by ggml's kernel: fast, through a 16-bit table on the processor (error up to 2e-3). */
+export function geluFast(x: Tensor): Tensor {
+  return apply("geluFast", "ggml_gelu", x);
+}
+
+/**
+ * GELU in its tanh form (`gelu_new`), exact in f32 and differentiable: x · σ(2u), u = √(2/π)·(x + 0.044715·x³),
+ * since ½(1 + tanh u) = σ(2u). Hendrycks & Gimpel 2016, arXiv 1606.08415, §2.
+ */
+export function gelu(x: Tensor): Tensor {
+  const k = 2 * Math.sqrt(2 / Math.PI);
+  const u2 = mul(x, scale(sqr(x), 0.044715 * k, k));
+  return mul(x, sigmoid(u2));
+}

@@ -1,0 +1,169 @@
+/** Operations that move values without changing them: reshape, slice, permute, repeat, concatenate, pad, cast. */
+import * as emit from "../../engine/emit.ts";
+import { library } from "../../engine/library.ts";
+import { DTYPES, isQuantized, type DType } from "../../engine/dtypes.ts";
+import {
+  assertShape,
+  broadcastsTo,
+  elementCount,
+  formatShape,
+  normalizeAxis,
+  sameShape,
+  type Shape,
+} from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
+
+/** The same values, one after another in memory; `x` itself where they already are. */
+export function contiguous(x: Tensor): Tensor {
+  if (x.contiguous) return x;
+  if (isQuantized(x.dtype)) refuse("contiguous", [x], "cannot copy a view of quantised values");
+  const graph = graphOf("contiguous", [x]);
+  const pointer = graph.emit((c) => library().api.ggml_cont(c, x.pointer));
+  return graph.result(pointer, {
+    dtype: x.dtype,
+    shape: x.shape,
+    made: { op: "contiguous", inputs: [x] },
+  });
+}
+
+/** The same values under another shape of equal size; one axis may be -1. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const known = elementCount(shape.filter((n) => n !== -1));
+  const target = shape.map((n) => (n === -1 ? x.size / known : n));
+  assertShape(target);
+  if (elementCount(target) !== x.size)
+    refuse("reshape", [x], `has ${x.size} values, ${formatShape(shape)} does not`);
+  if (sameShape(x.shape, target)) return x;
+  if (isQuantized(x.dtype) && target.at(-1) !== x.dim(-1))
+    refuse("reshape", [x], "rows of quantised values keep their length");
+  const dense = contiguous(x);
+  const graph = graphOf("reshape", [x]);
+  const pointer = graph.emit((c) => emit.reshape(c, dense.pointer, target));
+  return graph.result(pointer, {
+    dtype: x.dtype,
+    shape: target,
+    made: { op: "reshape", inputs: [dense] },
+  });
+}
+
+/** Axes in another order: axis `i` of the result is axis `axes[i]` of `x`. A view. */
+export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  const sorted = [...axes].sort((a, b) => a - b);
+  if (axes.length !== x.rank || sorted.some((axis, i) => axis !== i))
+    refuse("permute", [x], `${formatShape(axes)} is no order of its axes`);
+  const graph = graphOf("permute", [x]);
+  const pointer = graph.emit((c) => emit.permute(c, x.pointer, axes));
+  return graph.result(pointer, {
+    dtype: x.dtype,
+    shape: axes.map((axis) => x.dim(axis)),
+    strides: axes.map((axis) => x.strides[axis] ?? 0),
+    made: { op: "permute", inputs: [x], settings: { axes } },
+  });
+}
+
+/** Exchanges the last two axes. A view. */
+export function transpose(x: Tensor): Tensor {
+  if (x.rank < 2) refuse("transpose", [x], "needs at least two axes");
+  const axes = x.shape.map((_, i) => i);
+  axes.splice(x.rank - 2, 2, x.rank - 1, x.rank - 2);
+  return permute(x, axes);
+}
+
+/** `x[..., start : start + length, ...]` along one axis. A view. */
+export function slice(
+  x: Tensor,
+  { axis, start, length }: { axis: number; start: number; length: number },
+): Tensor {
+  const at = normalizeAxis(axis, x.rank);
+  const inside =
+    Number.isInteger(start) && start >= 0 && length >= 1 && start + length <= x.dim(at);
+  if (!inside || !Number.isInteger(length))
+    refuse("slice", [x], `has no range ${start}…${start + length} on axis ${axis}`);
+  const { blockSize } = DTYPES[x.dtype];
+  if (at === x.rank - 1 && (start % blockSize !== 0 || length % blockSize !== 0))
+    refuse("slice", [x], `a range of quantised values must be whole blocks of ${blockSize}`);
+  if (start === 0 && length === x.dim(at)) return x;
+  const graph = graphOf("slice", [x]);
+  const shape = x.shape.map((n, i) => (i === at ? length : n));
+  const step = x.strides[at] ?? 0;
+  const offset = at === x.rank - 1 ? (start / blockSize) * step : start * step;
+  const pointer = graph.emit((c) => emit.view(c, x.pointer, { shape, strides: x.strides, offset }));
+  return graph.result(pointer, {
+    dtype: x.dtype,
+    shape,
+    strides: x.strides,
+    made: { op: "slice", inputs: [x], settings: { axis: at, start, length } },
+  });
+}
+
+/** Stretches axes of size 1 (and adds leading axes) to `shape`. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  assertShape(shape);
+  if (sameShape(x.shape, shape)) return x;
+  requireFloat32("broadcastTo", x);
+  if (!broadcastsTo(x.shape, shape))
+    refuse("broadcastTo", [x], `does not fit ${formatShape(shape)}`);
+  const dense = contiguous(x);
+  const graph = graphOf("broadcastTo", [x]);
+  const pointer = graph.emit((c) => emit.repeat(c, dense.pointer, shape));
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape,
+    made: { op: "broadcastTo", inputs: [dense] },
+  });
+}
+
+/** Joins two tensors along an axis. */
+export function concat(a: Tensor, b: Tensor, { axis }: { axis: number }): Tensor {
+  requireFloat32("concat", a, b);
+  const at = normalizeAxis(axis, a.rank);
+  if (a.rank !== b.rank || a.shape.some((n, i) => i !== at && n !== b.shape[i]))
+    refuse("concat", [a, b], `shapes differ outside axis ${axis}`);
+  const inputs = [contiguous(a), contiguous(b)] as const;
+  const graph = graphOf("concat", [a, b]);
+  const pointer = graph.emit((c) =>
+    emit.concat(c, inputs[0].pointer, inputs[1].pointer, { axis: at, rank: a.rank }),
+  );
+  const shape = a.shape.map((n, i) => (i === at ? n + b.dim(at) : n));
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape,
+    made: { op: "concat", inputs, settings: { axis: at } },
+  });
+}
+
+/** Appends `amount` zeros at the end of an axis. */
+export function padEnd(x: Tensor, { axis, amount }: { axis: number; amount: number }): Tensor {
+  requireFloat32("padEnd", x);
+  const at = normalizeAxis(axis, x.rank);
+  if (!Number.isInteger(amount) || amount < 0)
+    refuse("padEnd", [x], `cannot append ${amount} zeros`);
+  if (amount === 0) return x;
+  const dense = rowsAreDense(x) ? x : contiguous(x);
+  const graph = graphOf("padEnd", [x]);
+  const pointer = graph.emit((c) =>
+    emit.pad(
+      c,
+      dense.pointer,
+      x.shape.map((_, i) => (i === at ? amount : 0)),
+    ),
+  );
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: x.shape.map((n, i) => (i === at ? n + amount : n)),
+    made: { op: "padEnd", inputs: [dense], settings: { axis: at, amount } },
+  });
+}
+
+/** The values as another floating type. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype) return x;
+  const floating: readonly DType[] = ["f32", "f16", "bf16"];
+  if (!floating.includes(dtype) || !(floating.includes(x.dtype) || isQuantized(x.dtype)))
+    refuse("cast", [x], `cannot become ${dtype}`);
+  const dense = contiguous(x);
+  const graph = graphOf("cast", [x]);
+  const pointer = graph.emit((c) => emit.cast(c, dense.pointer, dtype));
+  return graph.result(pointer, { dtype, shape: x.shape, made: { op: "cast", inputs: [dense] } });
+}

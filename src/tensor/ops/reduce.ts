@@ -1,0 +1,47 @@
+/** Sums, means and largest positions. */
+import { library } from "../../engine/library.ts";
+import type { Shape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { graphOf, requireFloat32 } from "./check.ts";
+import { contiguous } from "./layout.ts";
+
+function reduce(
+  op: "sumLast" | "meanLast" | "sumAll",
+  call: "ggml_sum_rows" | "ggml_mean" | "ggml_sum",
+  x: Tensor,
+  shape: Shape,
+): Tensor {
+  requireFloat32(op, x);
+  const dense = contiguous(x);
+  const graph = graphOf(op, [x]);
+  const pointer = graph.emit((c) => library().api[call](c, dense.pointer));
+  return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [dense] } });
+}
+
+/** Sum over the last axis, kept with size 1: `[..., K]` → `[..., 1]`. */
+export function sumLast(x: Tensor): Tensor {
+  return reduce("sumLast", "ggml_sum_rows", x, [...x.shape.slice(0, -1), 1]);
+}
+
+/** Mean over the last axis, kept with size 1: `[..., K]` → `[..., 1]`. */
+export function meanLast(x: Tensor): Tensor {
+  return reduce("meanLast", "ggml_mean", x, [...x.shape.slice(0, -1), 1]);
+}
+
+/** Sum of all values: `[1]`. */
+export function sumAll(x: Tensor): Tensor {
+  return reduce("sumAll", "ggml_sum", x, [1]);
+}
+
+/** Position of the largest value of each row, as i32: `[R, K]` → `[R]`. */
+export function argmax(x: Tensor): Tensor {
+  requireFloat32("argmax", x);
+  const rows = contiguous(x);
+  const graph = graphOf("argmax", [x]);
+  const pointer = graph.emit((c) => library().api.ggml_argmax(c, rows.pointer));
+  return graph.result(pointer, {
+    dtype: "i32",
+    shape: [x.rank === 1 ? 1 : x.dim(0)],
+    made: { op: "argmax", inputs: [rows] },
+  });
+}

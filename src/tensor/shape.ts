@@ -1,0 +1,50 @@
+/** Shapes are row-major lists of sizes, slowest axis first, one to four axes. */
+import { LabError } from "../base/errors.ts";
+import { MAX_RANK } from "../engine/emit.ts";
+
+export type Shape = readonly number[];
+
+export function elementCount(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+export function formatShape(shape: Shape): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** `f32 [2, 3]`, for messages. */
+export function describeShape(tensor: {
+  dtype: string;
+  shape: Shape;
+  name?: string | undefined;
+}): string {
+  const name = tensor.name === undefined ? "" : `${tensor.name} `;
+  return `${name}${tensor.dtype} ${formatShape(tensor.shape)}`;
+}
+
+/** One to four axes of positive whole sizes that ggml can count. */
+export function assertShape(shape: Shape): void {
+  const sizesFit = shape.every((size) => Number.isInteger(size) && size >= 1);
+  if (shape.length < 1 || shape.length > MAX_RANK || !sizesFit || elementCount(shape) > 2 ** 40)
+    throw new LabError("bad_input", `${formatShape(shape)} is no tensor shape`, {
+      hint: `A shape has 1 to ${MAX_RANK} axes, each of at least 1.`,
+    });
+}
+
+/** Whether `b` can be stretched along axes of size 1 (aligned at the last axis) to the shape of `a`. */
+export function broadcastsTo(b: Shape, a: Shape): boolean {
+  if (b.length > a.length) return false;
+  return b.every((size, i) => size === 1 || size === a[a.length - b.length + i]);
+}
+
+/** A negative axis counts from the end. */
+export function normalizeAxis(axis: number, rank: number): number {
+  const index = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(index) || index < 0 || index >= rank)
+    throw new LabError("bad_input", `axis ${axis} of a tensor with ${rank} axes`);
+  return index;
+}

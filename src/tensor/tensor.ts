@@ -1,0 +1,149 @@
+/**
+ * A tensor: a typed handle on a tensor of ggml, with its shape, byte strides and, for results of operations, how it was
+ * made. Handles are cheap; the memory belongs to a `TensorStore` (weights, caches) or to the executor of a `Graph`.
+ */
+import type { Bytes, Pointer } from "../engine/api.ts";
+import { DTYPES, isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
+import { dequantizeRows } from "../engine/quantize.ts";
+import { library } from "../engine/library.ts";
+import { LabError } from "../base/errors.ts";
+import type { Graph } from "./graph.ts";
+import { describeShape, elementCount, type Shape } from "./shape.ts";
+
+/** How a tensor was made: the operation, what went in, and the settings that its gradient needs. */
+export interface Provenance {
+  op: string;
+  inputs: readonly Tensor[];
+  settings?: unknown;
+}
+
+export interface TensorFields {
+  pointer: Pointer;
+  dtype: DType;
+  shape: Shape;
+  /** Bytes between neighbours, one per axis, row-major. */
+  strides: Shape;
+  /** The graph whose operation made it; undefined for weights. */
+  graph: Graph | undefined;
+  made?: Provenance;
+  name?: string;
+  /** False where a backend stores the values in an order of its own (repacked weights). */
+  readable?: boolean;
+}
+
+export class Tensor {
+  readonly pointer: Pointer;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly strides: Shape;
+  readonly graph: Graph | undefined;
+  readonly made: Provenance | undefined;
+  readonly name: string | undefined;
+  readonly readable: boolean;
+
+  constructor(fields: TensorFields) {
+    this.pointer = fields.pointer;
+    this.dtype = fields.dtype;
+    this.shape = fields.shape;
+    this.strides = fields.strides;
+    this.graph = fields.graph;
+    this.made = fields.made;
+    this.name = fields.name;
+    this.readable = fields.readable ?? true;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  get size(): number {
+    return elementCount(this.shape);
+  }
+
+  /** The size of axis `i`; negative axes count from the last. */
+  dim(axis: number): number {
+    const size = this.shape[axis < 0 ? axis + this.rank : axis];
+    if (size === undefined)
+      throw new LabError("bad_input", `axis ${axis} of a tensor of shape ${describeShape(this)}`);
+    return size;
+  }
+
+  get contiguous(): boolean {
+    const expected = contiguousStrides(this.dtype, this.shape);
+    return this.shape.every((n, i) => n === 1 || this.strides[i] === expected[i]);
+  }
+
+  /** Bytes of the values when they lie one after another. */
+  get sizeBytes(): number {
+    return contiguousBytes(this.dtype, this.shape);
+  }
+
+  /** Copies values or ids in; their number and type must be the tensor's. */
+  write(values: Float32Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array): void {
+    const { BYTES_PER_ELEMENT: bytesEach } = values;
+    const plain = !isQuantized(this.dtype) && DTYPES[this.dtype].blockBytes === bytesEach;
+    if ((!plain && !(values instanceof Uint8Array)) || values.byteLength !== this.sizeBytes)
+      throw new LabError(
+        "bad_input",
+        `${values.length} values of ${bytesEach} bytes do not fill ${describeShape(this)}`,
+      );
+    this.writeBytes(values);
+  }
+
+  /** Copies raw bytes in, from memory or from an address (a mapped file). */
+  writeBytes(bytes: Bytes): void {
+    this.#assertContiguous("write");
+    library().api.ggml_backend_tensor_set(this.pointer, bytes, 0, this.sizeBytes);
+  }
+
+  /** The values as 32-bit floats, whatever the type; a copy. */
+  read(): Float32Array {
+    const bytes = this.readBytes();
+    return dequantizeRows(this.dtype, bytes, this.size);
+  }
+
+  /** The ids of an integer tensor; a copy. */
+  readInts(): Int32Array {
+    if (this.dtype !== "i32")
+      throw new LabError("bad_input", `${describeShape(this)} holds no 32-bit integers`);
+    return new Int32Array(this.readBytes().buffer);
+  }
+
+  readBytes(): Uint8Array {
+    this.#assertContiguous("read");
+    if (!this.readable)
+      throw new LabError(
+        "unsupported",
+        `${this.name ?? "this tensor"} is repacked and cannot be read`,
+        {
+          hint: "Open the model with `repack: false`.",
+        },
+      );
+    const bytes = new Uint8Array(this.sizeBytes);
+    library().api.ggml_backend_tensor_get(this.pointer, bytes, 0, bytes.length);
+    return bytes;
+  }
+
+  #assertContiguous(verb: string): void {
+    if (!this.contiguous)
+      throw new LabError("bad_input", `cannot ${verb} a view with gaps, ${describeShape(this)}`, {
+        hint: "Take `contiguous(x)` in the graph first.",
+      });
+  }
+}
+
+/** Row-major byte strides of a tensor without gaps. */
+export function contiguousStrides(dtype: DType, shape: Shape): number[] {
+  const strides = Array<number>(shape.length);
+  let bytes = DTYPES[dtype].blockBytes;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = bytes;
+    bytes = i === shape.length - 1 ? rowBytes(dtype, shape[i] ?? 1) : bytes * (shape[i] ?? 1);
+  }
+  return strides;
+}
+
+function contiguousBytes(dtype: DType, shape: Shape): number {
+  const row = shape.at(-1) ?? 1;
+  return (elementCount(shape) / Math.max(row, 1)) * rowBytes(dtype, row);
+}
