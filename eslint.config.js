@@ -25,6 +25,8 @@ export default tseslint.config(
         { argsIgnorePattern: "^_", varsIgnorePattern: "^_" },
       ],
       eqeqeq: "error",
+      // Terminals are spoken to in control characters, and defended against them.
+      "no-control-regex": "off",
     },
   },
   {

@@ -1,0 +1,166 @@
+/**
+ * Schemas (zod) at philab's borders: text from a command line or a variable into the value a schema checks, what a
+ * schema expects in words, and failures as `LabError`. One schema thereby serves flags, settings, files and endpoints.
+ */
+import { z } from "zod";
+import { LabError } from "./errors.ts";
+import { didYouMean, listOf } from "./suggest.ts";
+
+/** The part of JSON Schema that philab's options use; `placeholder` and `short` come from `.meta()`. */
+export interface OptionShape {
+  type?: "string" | "number" | "integer" | "boolean" | "array" | "object" | "null";
+  description?: string;
+  enum?: readonly unknown[];
+  items?: OptionShape;
+  anyOf?: readonly OptionShape[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  default?: unknown;
+  placeholder?: string;
+  short?: string;
+}
+
+/** What `schema` takes, as JSON Schema. */
+export function shapeOf(schema: z.ZodType): OptionShape {
+  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as OptionShape;
+}
+
+/**
+ * A text as the value that `schema` checks: numbers where it wants numbers, lists split at commas, `true`/`false` where
+ * it wants a boolean. Text that does not fit is passed on as it is, so that the schema refuses it.
+ */
+export function fromText(schema: z.ZodType, text: string): unknown {
+  return readAs(shapeOf(schema), text);
+}
+
+function readAs(shape: OptionShape, text: string): unknown {
+  switch (shape.type) {
+    case "integer":
+    case "number":
+      return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+    case "boolean":
+      return text === "true" || text === "1"
+        ? true
+        : text === "false" || text === "0"
+          ? false
+          : text;
+    case "array": {
+      const items = shape.items ?? {};
+      const parts = text.split(",").map((part) => part.trim());
+      return parts.flatMap((part) => expandRange(items, part) ?? [readAs(items, part)]);
+    }
+    default:
+      return text;
+  }
+}
+
+/** `3-6` in a list of whole numbers is 3, 4, 5, 6. */
+function expandRange(items: OptionShape, part: string): number[] | undefined {
+  const [, from, to] = /^(\d{1,7})-(\d{1,7})$/.exec(part) ?? [];
+  if (items.type !== "integer" || from === undefined || to === undefined) return undefined;
+  const length = Number(to) - Number(from) + 1;
+  if (length < 1 || length > 1_000_000) return undefined;
+  return Array.from({ length }, (_, i) => Number(from) + i);
+}
+
+/** What `schema` expects, in words: `a whole number from 1 to 64`, `auto, cpu or cuda`. */
+export function expectation(schema: z.ZodType): string {
+  return inWords(shapeOf(schema));
+}
+
+function inWords(shape: OptionShape): string {
+  if (shape.enum) return listOf(shape.enum.map(String), "or");
+  if (shape.anyOf) return listOf(shape.anyOf.map(inWords), "or");
+  switch (shape.type) {
+    case "integer":
+      return `a whole number${bounds(shape)}`;
+    case "number":
+      return `a number${bounds(shape)}`;
+    case "boolean":
+      return "true or false";
+    case "array":
+      return `a list, each ${inWords(shape.items ?? {})}`;
+    case "object":
+      return "an object";
+    case "null":
+      return "nothing";
+    default:
+      return "text";
+  }
+}
+
+/** ` from 1 to 64`, ` of at least 1`, ` above 0 and at most 1`; the limits of safe integers are no bounds. */
+function bounds(shape: OptionShape): string {
+  const low = finite(shape.minimum);
+  const high = finite(shape.maximum);
+  if (low !== undefined && high !== undefined) return ` from ${low} to ${high}`;
+  const parts = [
+    ...(low === undefined ? [] : [`of at least ${low}`]),
+    ...(shape.exclusiveMinimum === undefined ? [] : [`above ${shape.exclusiveMinimum}`]),
+    ...(high === undefined ? [] : [`of at most ${high}`]),
+    ...(shape.exclusiveMaximum === undefined ? [] : [`below ${shape.exclusiveMaximum}`]),
+  ];
+  return parts.length === 0 ? "" : ` ${parts.join(" and ")}`;
+}
+
+const finite = (bound: number | undefined): number | undefined =>
+  bound === undefined || Math.abs(bound) >= Number.MAX_SAFE_INTEGER ? undefined : bound;
+
+/**
+ * `value` checked by `schema`. Throws `bad_input` that starts with `what` (`--max-tokens`, `PHILAB_THREADS`) and says
+ * what was found and what is expected; a near miss of a fixed set gets a suggestion.
+ */
+export function checkValue<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  what: string,
+): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const custom = parsed.error.issues.find((issue) => issue.code === "custom");
+  const expected = custom?.message ?? `expected ${expectation(schema)}`;
+  const choices = shapeOf(schema).enum?.map(String) ?? [];
+  const hint = typeof value === "string" ? didYouMean(value, choices) : undefined;
+  throw new LabError(
+    "bad_input",
+    `${what} ${inShort(value)}: ${expected}`,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+/**
+ * `value` (parsed JSON of a file or a request) checked by an object schema; unknown keys are refused where the schema
+ * is strict, with the key that was probably meant. Throws `code` and names every field that is wrong.
+ */
+export function checkObject<S extends z.ZodObject>(
+  schema: S,
+  value: unknown,
+  { what, code = "bad_input" }: { what: string; code?: "bad_input" | "corrupt_file" },
+): z.output<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const known = Object.keys(schema.shape);
+  const problems = parsed.error.issues.map(describeIssue);
+  const hints = parsed.error.issues
+    .flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : []))
+    .map((key) => didYouMean(key, known) ?? `It takes ${listOf(known, "and")}.`);
+  throw new LabError(
+    code,
+    `${what}: ${problems.join("; ")}`,
+    hints.length === 0 ? {} : { hint: [...new Set(hints)].join(" ") },
+  );
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys")
+    return `unknown ${issue.keys.length === 1 ? "key" : "keys"} ${issue.keys.join(", ")}`;
+  const where = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  return where + issue.message.replace(/^Invalid (input|option): /, "");
+}
+
+function inShort(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
+}
