@@ -48,3 +48,42 @@ export function normalizeAxis(axis: number, rank: number): number {
     throw new LabError("bad_input", `axis ${axis} of a tensor with ${rank} axes`);
   return index;
 }
+
+/**
+ * Strides that show the same memory under another shape, or undefined where only a copy can (the rule of NumPy's
+ * reshape: each run of axes that becomes another run must be dense within itself).
+ */
+export function reshapedStrides(
+  from: { shape: Shape; strides: Shape },
+  shape: Shape,
+): number[] | undefined {
+  const old = from.shape
+    .map((size, i) => ({ size, stride: from.strides[i] ?? 0 }))
+    .filter(({ size }) => size !== 1);
+  const strides = Array<number>(shape.length).fill(0);
+  let i = 0;
+  let j = 0;
+  while (j < shape.length && i < old.length) {
+    let [oldCount, newCount] = [old[i]?.size ?? 1, shape[j] ?? 1];
+    let [lastOld, lastNew] = [i, j];
+    while (oldCount !== newCount) {
+      if (oldCount < newCount) oldCount *= old[++lastOld]?.size ?? NaN;
+      else newCount *= shape[++lastNew] ?? NaN;
+      if (Number.isNaN(oldCount) || Number.isNaN(newCount)) return undefined;
+    }
+    for (let k = i; k < lastOld; k++) {
+      const inner = old[k + 1];
+      if (inner === undefined || old[k]?.stride !== inner.size * inner.stride) return undefined;
+    }
+    let stride = old[lastOld]?.stride ?? 0;
+    for (let k = lastNew; k >= j; k--) {
+      strides[k] = stride;
+      stride *= shape[k] ?? 1;
+    }
+    i = lastOld + 1;
+    j = lastNew + 1;
+  }
+  for (let k = shape.length - 1; k >= j; k--)
+    strides[k] = strides[k + 1] ?? old.at(-1)?.stride ?? 0;
+  return strides;
+}

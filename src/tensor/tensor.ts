@@ -96,6 +96,17 @@ export class Tensor {
     library().api.ggml_backend_tensor_set(this.pointer, bytes, 0, this.sizeBytes);
   }
 
+  /** Fills rows `[start, start + count)` of the first axis with zero bytes. */
+  clearRows(start: number, count: number): void {
+    this.#assertContiguous("clear");
+    const rowBytes = this.sizeBytes / this.dim(0);
+    if (start < 0 || count < 0 || start + count > this.dim(0))
+      throw new LabError("bad_input", `rows ${start}…${start + count} of ${describeShape(this)}`);
+    if (count === 0) return;
+    const { api } = library();
+    api.ggml_backend_tensor_memset(this.pointer, 0, start * rowBytes, count * rowBytes);
+  }
+
   /** The values as 32-bit floats, whatever the type; a copy. */
   read(): Float32Array {
     const bytes = this.readBytes();

@@ -8,6 +8,7 @@ import {
   elementCount,
   formatShape,
   normalizeAxis,
+  reshapedStrides,
   sameShape,
   type Shape,
 } from "../shape.ts";
@@ -37,8 +38,22 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, target)) return x;
   if (isQuantized(x.dtype) && target.at(-1) !== x.dim(-1))
     refuse("reshape", [x], "rows of quantised values keep their length");
-  const dense = contiguous(x);
   const graph = graphOf("reshape", [x]);
+  if (!x.contiguous && !isQuantized(x.dtype)) {
+    const strides = reshapedStrides(x, target);
+    if (strides?.at(-1) === DTYPES[x.dtype].blockBytes) {
+      const pointer = graph.emit((c) =>
+        emit.view(c, x.pointer, { shape: target, strides, offset: 0 }),
+      );
+      return graph.result(pointer, {
+        dtype: x.dtype,
+        shape: target,
+        strides,
+        made: { op: "reshape", inputs: [x] },
+      });
+    }
+  }
+  const dense = contiguous(x);
   const pointer = graph.emit((c) => emit.reshape(c, dense.pointer, target));
   return graph.result(pointer, {
     dtype: x.dtype,

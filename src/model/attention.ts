@@ -1,0 +1,131 @@
+/**
+ * Attention between the rows of a batch, in two arrangements: sequences that stand for themselves (`attendWithin`) and
+ * sequences that continue a cache (`attendThroughCache`).
+ *
+ * R rows, B batch, T query positions, S key positions, N heads, H head size.
+ */
+import { invariant } from "../base/errors.ts";
+import {
+  add,
+  cast,
+  concat,
+  contiguous,
+  flashAttention,
+  matmulTransposed,
+  permute,
+  reshape,
+  scale,
+  slice,
+  softmax,
+} from "../tensor/ops/index.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Tap } from "./hook-points.ts";
+import type { KvCache } from "./kv-cache.ts";
+
+/** Queries, keys and values of all rows, `[R, N, H]` each, after rotation. */
+export interface Heads {
+  q: Tensor;
+  k: Tensor;
+  v: Tensor;
+}
+
+/** What each head reads, `[R, N, H]`. */
+export type Attend = (heads: Heads, at: { layer: number; tap: Tap }) => Tensor;
+
+interface Scheme {
+  /** Fused attention is faster and never stores scores or pattern. */
+  fused: boolean;
+}
+
+/**
+ * `batch` sequences of equal padded length; each position sees what the mask allows.
+ *
+ * @param mask - f32 or f16 `[B or 1, 1, T, T]`, 0 or −∞
+ */
+export function attendWithin(
+  { batch, mask }: { batch: number; mask: Tensor },
+  { fused }: Scheme,
+): Attend {
+  return ({ q, k, v }, { layer, tap }) => {
+    const [rows, heads, headSize] = [q.dim(0), q.dim(1), q.dim(2)];
+    const byHead = (x: Tensor): Tensor =>
+      permute(reshape(x, [batch, rows / batch, heads, headSize]), [0, 2, 1, 3]); // [B, N, T, H]
+    const read =
+      fused && !needsScores(layer, tap)
+        ? fusedAttention({ q: byHead(q), k: byHead(k), v: byHead(v), mask })
+        : explicitAttention({ q: byHead(q), k: byHead(k), v: byHead(v), mask }, { layer, tap });
+    return reshape(read, [rows, heads, headSize]); // [B, T, N, H] → [R, N, H]
+  };
+}
+
+/** Some consecutive rows that continue one cache. */
+export interface Segment {
+  cache: KvCache;
+  start: number;
+  rows: number;
+  /** Where their keys and values go: i64 `[rows]`, cells of the cache. */
+  cells: Tensor;
+  /** How many cells are looked at. */
+  span: number;
+  /** f16 or f32 `[1, 1, rows, span]`, 0 or −∞. */
+  mask: Tensor;
+}
+
+/** Every segment writes its keys and values to its cache, then reads the first `span` cells of it. */
+export function attendThroughCache(segments: readonly Segment[], { fused }: Scheme): Attend {
+  return ({ q, k, v }, { layer, tap }) => {
+    const read = segments.map(({ cache, start, rows, cells, span, mask }) => {
+      const own = (x: Tensor): Tensor => slice(x, { axis: 0, start, length: rows }); // [T, N, H]
+      const query = cache.pad(own(q));
+      cache.store(layer, { k: own(k), v: own(v), cells });
+      const heads = { ...cache.view(layer, span, query), q: byHead(query), mask };
+      const z =
+        fused && !needsScores(layer, tap)
+          ? fusedAttention(heads, cache.headSize)
+          : explicitAttention(heads, { layer, tap }, cache.headSize);
+      return cache.unpad(reshape(z, [rows, z.dim(2), z.dim(3)])); // [T, N, H]
+    });
+    return read.reduce((a, b) => concat(a, b, { axis: 0 })); // [R, N, H]
+  };
+}
+
+/** `[T, N, H]` → `[1, N, T, H]` */
+function byHead(x: Tensor): Tensor {
+  return permute(reshape(x, [1, x.dim(0), x.dim(1), x.dim(2)]), [0, 2, 1, 3]);
+}
+
+function needsScores(layer: number, tap: Tap): boolean {
+  const at = `blocks.${layer}.attn` as const;
+  return tap.wants(`${at}.hook_attn_scores`) || tap.wants(`${at}.hook_pattern`);
+}
+
+interface MaskedHeads extends Heads {
+  mask: Tensor;
+}
+
+/** `[B, N, T, H]` → `[B, T, N, H]` */
+function fusedAttention({ q, k, v, mask }: MaskedHeads, headSize = q.dim(3)): Tensor {
+  return flashAttention({ q, k, v, mask }, { scale: 1 / Math.sqrt(headSize) });
+}
+
+/** softmax(q·kᵀ/√H + mask)·v, Vaswani et al. 2017 (arXiv 1706.03762), eq. 1. `[B, N, T, H]` → `[B, T, N, H]` */
+function explicitAttention(
+  { q, k, v, mask }: MaskedHeads,
+  { layer, tap }: { layer: number; tap: Tap },
+  headSize = q.dim(3),
+): Tensor {
+  const at = `blocks.${layer}.attn` as const;
+  const products = matmulTransposed(q, k); // [B, N, T, S]
+  const factor = 1 / Math.sqrt(headSize);
+  let pattern: Tensor;
+  if (tap.wants(`${at}.hook_attn_scores`)) {
+    invariant(mask.dtype === "f32", "scores are read with an f32 mask");
+    pattern = softmax(tap(`${at}.hook_attn_scores`, add(scale(products, factor), mask)));
+  } else {
+    pattern = softmax(products, { mask, scale: factor });
+  }
+  pattern = tap(`${at}.hook_pattern`, pattern); // [B, N, T, S]
+  const values = v.dtype === "f32" ? v : cast(contiguous(v), "f32");
+  const z = matmulTransposed(pattern, permute(values, [0, 1, 3, 2])); // [B, N, T, H]
+  return permute(z, [0, 2, 1, 3]);
+}

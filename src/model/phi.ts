@@ -1,0 +1,167 @@
+/**
+ * Phi-1, Phi-1.5 and Phi-2: the forward pass, top to bottom.
+ *
+ * A decoder whose blocks run attention and MLP side by side on one LayerNorm (Gunasekar et al. 2023, arXiv 2306.11644,
+ * §2.3; Li et al. 2023, arXiv 2309.05463), with rotary positions on the first `rotaryDims` of each head:
+ *
+ *   x = W_E[ids]
+ *   for each block:  h = LN(x);  x = x + Attn(h) + MLP(h)
+ *   logits = LN(x) · W_Uᵀ + b_U
+ *
+ * Shapes, row-major: R rows (all tokens of all sequences, one after another), T query positions, S key positions,
+ * N heads, H head size, D model width, F MLP width, V vocabulary.
+ */
+import {
+  add,
+  div,
+  gelu,
+  geluFast,
+  linear,
+  meanLast,
+  mul,
+  reshape,
+  rope,
+  scale,
+  slice,
+  sqr,
+  sqrt,
+  standardize,
+  sub,
+  takeRows,
+} from "../tensor/ops/index.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Attend } from "./attention.ts";
+import type { PhiConfig } from "./config.ts";
+import { untouched, type Tap } from "./hook-points.ts";
+
+export interface Linear {
+  weight: Tensor; // [M, K]
+  bias: Tensor; // [M]
+}
+
+export interface Norm {
+  weight: Tensor; // [D]
+  bias: Tensor; // [D]
+}
+
+/** Queries, keys and values from one matrix (as in GGUF files) or from three (as in Hugging Face's). */
+export type Projections =
+  | { qkv: Linear /* [3·D, D]: all queries, all keys, all values */ }
+  | { q: Linear; k: Linear; v: Linear };
+
+export interface PhiBlock {
+  norm: Norm;
+  projections: Projections;
+  dense: Linear; // [D, D]
+  /** Absent in an attention-only model (`mlpWidth` 0). */
+  mlp: { fc1: Linear; fc2: Linear } | undefined; // [F, D], [D, F]
+}
+
+export interface PhiWeights {
+  embedding: Tensor; // [V, D]
+  blocks: readonly PhiBlock[];
+  finalNorm: Norm;
+  head: Linear; // [V, D]
+}
+
+/** How exact the arithmetic is: `reference` for claims, `fast` for speed. */
+export type Mode = "reference" | "fast";
+
+export interface PhiInputs {
+  ids: Tensor; // i32 [R]
+  positions: Tensor; // i32 [R]
+  /** How rows see each other: within this batch, or through a cache. */
+  attend: Attend;
+  /** The rows whose logits are wanted; all of them by default. */
+  logitRows?: Tensor; // i32 [K]
+}
+
+/** Logits `[R or K, V]`. `tap` sees, and may replace, the value at every hook point. */
+export function phi(
+  weights: PhiWeights,
+  config: PhiConfig,
+  { ids, positions, attend, logitRows }: PhiInputs,
+  { mode, tap = untouched }: { mode: Mode; tap?: Tap },
+): Tensor {
+  const { heads, headSize, width, layerNormEps: eps } = config;
+  const turn = {
+    dims: config.rotaryDims,
+    theta: config.ropeTheta,
+    contextLength: config.contextLength,
+  };
+
+  let x = tap("hook_embed", takeRows(weights.embedding, ids)); // [R, D]
+
+  weights.blocks.forEach(({ norm, projections, dense, mlp }, l) => {
+    const block = `blocks.${l}` as const;
+    x = tap(`${block}.hook_resid_pre`, x);
+
+    const normalized = normalize(x, eps, `${block}.ln1`, tap); // [R, D]
+    const h = tap(`${block}.hook_ln1_out`, affine(normalized, norm)); // [R, D]
+
+    const [q, k, v] = project(h, projections, [heads, headSize]); // [R, N, H] each
+    const rotQ = tap(
+      `${block}.attn.hook_rot_q`,
+      rope(tap(`${block}.attn.hook_q`, q), positions, turn),
+    );
+    const rotK = tap(
+      `${block}.attn.hook_rot_k`,
+      rope(tap(`${block}.attn.hook_k`, k), positions, turn),
+    );
+    const values = tap(`${block}.attn.hook_v`, v);
+    const z = tap(
+      `${block}.attn.hook_z`,
+      attend({ q: rotQ, k: rotK, v: values }, { layer: l, tap }),
+    );
+    const attnOut = apply(dense, reshape(z, [-1, width])); // [R, N, H] → [R, D]
+    let sum = tap(`${block}.hook_attn_out`, attnOut);
+
+    if (mlp !== undefined) {
+      const pre = tap(`${block}.mlp.hook_pre`, apply(mlp.fc1, h)); // [R, F]
+      const post = tap(`${block}.mlp.hook_post`, mode === "fast" ? geluFast(pre) : gelu(pre));
+      sum = add(sum, tap(`${block}.hook_mlp_out`, apply(mlp.fc2, post))); // [R, D]
+    }
+    x = tap(`${block}.hook_resid_post`, add(x, sum));
+  });
+
+  if (logitRows !== undefined) x = takeRows(x, logitRows); // [K, D]
+  const normalized = normalize(x, eps, "ln_final", tap);
+  return tap("hook_logits", apply(weights.head, affine(normalized, weights.finalNorm))); // [K, V]
+}
+
+function apply({ weight, bias }: Linear, x: Tensor): Tensor {
+  return linear(x, weight, bias);
+}
+
+function affine(x: Tensor, { weight, bias }: Norm): Tensor {
+  return add(mul(x, weight), bias);
+}
+
+/** (x − mean) / √(variance + eps), in one operation unless the scale itself is wanted. */
+function normalize(
+  x: Tensor,
+  eps: number,
+  at: `blocks.${number}.ln1` | "ln_final",
+  tap: Tap,
+): Tensor {
+  if (!tap.wants(`${at}.hook_scale`)) return tap(`${at}.hook_normalized`, standardize(x, eps));
+  const centred = sub(x, meanLast(x)); // [R, D]
+  const deviation = tap(`${at}.hook_scale`, sqrt(scale(meanLast(sqr(centred)), 1, eps))); // [R, 1]
+  return tap(`${at}.hook_normalized`, div(centred, deviation));
+}
+
+/** Queries, keys and values, `[R, N, H]` each. */
+function project(
+  h: Tensor,
+  projections: Projections,
+  [heads, headSize]: [heads: number, headSize: number],
+): [q: Tensor, k: Tensor, v: Tensor] {
+  const split = (x: Tensor): Tensor => reshape(x, [-1, heads, headSize]);
+  if (!("qkv" in projections)) {
+    const { q, k, v } = projections;
+    return [split(apply(q, h)), split(apply(k, h)), split(apply(v, h))];
+  }
+  const all = reshape(apply(projections.qkv, h), [-1, 3 * heads, headSize]); // [R, 3·N, H]
+  const part = (i: number): Tensor => slice(all, { axis: 1, start: i * heads, length: heads });
+  return [part(0), part(1), part(2)];
+}
