@@ -11,6 +11,7 @@
  * Shapes, row-major: R rows (all tokens of all sequences, one after another), T query positions, S key positions,
  * N heads, H head size, D model width, F MLP width, V vocabulary.
  */
+import type { Mode } from "../base/settings.ts";
 import {
   add,
   div,
@@ -63,9 +64,6 @@ export interface PhiWeights {
   finalNorm: Norm;
   head: Linear; // [V, D]
 }
-
-/** How exact the arithmetic is: `reference` for claims, `fast` for speed. */
-export type Mode = "reference" | "fast";
 
 export interface PhiInputs {
   ids: Tensor; // i32 [R]

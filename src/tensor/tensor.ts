@@ -2,7 +2,7 @@
  * A tensor: a typed handle on a tensor of ggml, with its shape, byte strides and, for results of operations, how it was
  * made. Handles are cheap; the memory belongs to a `TensorStore` (weights, caches) or to the executor of a `Graph`.
  */
-import type { Bytes, Pointer } from "../engine/api.ts";
+import type { Pointer } from "../engine/api.ts";
 import { DTYPES, isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
 import { dequantizeRows } from "../engine/quantize.ts";
 import { library } from "../engine/library.ts";
@@ -87,13 +87,31 @@ export class Tensor {
         "bad_input",
         `${values.length} values of ${bytesEach} bytes do not fill ${describeShape(this)}`,
       );
-    this.writeBytes(values);
+    this.#assertContiguous("write");
+    library().api.ggml_backend_tensor_set(this.pointer, values, 0, this.sizeBytes);
   }
 
-  /** Copies raw bytes in, from memory or from an address (a mapped file). */
-  writeBytes(bytes: Bytes): void {
+  /** Copies raw bytes over a part of the tensor, `offset` bytes from its start. */
+  writeBytesAt(offset: number, bytes: Uint8Array): void {
     this.#assertContiguous("write");
-    library().api.ggml_backend_tensor_set(this.pointer, bytes, 0, this.sizeBytes);
+    if (offset < 0 || offset + bytes.length > this.sizeBytes)
+      throw new LabError(
+        "bad_input",
+        `bytes ${offset}…${offset + bytes.length} of ${describeShape(this)}, which has ${this.sizeBytes}`,
+      );
+    library().api.ggml_backend_tensor_set(this.pointer, bytes, offset, bytes.length);
+  }
+
+  /** Copies the whole tensor from a native address, off the main thread; repacks it where its buffer does that. */
+  async writeFrom(address: Pointer): Promise<void> {
+    this.#assertContiguous("write");
+    const { api } = library();
+    await new Promise<void>((resolve, reject) => {
+      api.ggml_backend_tensor_set.async(this.pointer, address, 0, this.sizeBytes, (error) => {
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
   }
 
   /** Fills rows `[start, start + count)` of the first axis with zero bytes. */

@@ -1,0 +1,148 @@
+/**
+ * Text from a model, token by token. Several prompts are decoded together: each step computes one row for every text that
+ * is still growing.
+ */
+import { LabError } from "../base/errors.ts";
+import type { Runner } from "../model/runner.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { Sampler, type Alternative, type SamplingOptions } from "./sampler.ts";
+import type { Reuse, Sequence } from "./sequence.ts";
+import { StopScanner } from "./stop.ts";
+
+/** Why a text ended: a stop string, `maxTokens` or the context, or the end token. */
+export type FinishReason = "stop" | "length" | "eos";
+
+export interface GeneratedToken {
+  /** Which prompt it continues, from 0. */
+  index: number;
+  id: number;
+  /** Text that is certain by now: whole characters, and nothing that may turn out to begin a stop string. */
+  text: string;
+  /** Natural logarithm of the token's probability under the model, before any sampling option. */
+  logprob: number;
+  /** The most likely tokens at this place, as many as `logprobs` asks for. */
+  top: readonly Alternative[];
+  /** Set on the last token of a text. */
+  finishReason?: FinishReason;
+}
+
+export interface DecodeOptions extends SamplingOptions {
+  reuse?: Reuse;
+  signal?: AbortSignal;
+}
+
+/** One text that is growing. */
+export interface Stream {
+  sequence: Sequence;
+  prompt: readonly number[];
+}
+
+/**
+ * Reads the prompts, then decodes them together until each has ended. Sequence `i` must have room for its prompt.
+ * Text `i` draws from stream `i` of the seed, so that it does not depend on its neighbours.
+ */
+export async function* decode(
+  runner: Runner,
+  tokenizer: Tokenizer | undefined,
+  streams: readonly Stream[],
+  options: DecodeOptions,
+): AsyncGenerator<GeneratedToken, void, undefined> {
+  const texts = streams.map(
+    (stream, index) => new GrowingText(stream, { index, tokenizer, options }),
+  );
+  const run = options.signal === undefined ? {} : { signal: options.signal };
+  for (const text of texts) {
+    const { reuse = "exact" } = options;
+    const { logits } = await text.sequence.read(text.prompt, { ...run, reuse });
+    yield text.choose(checkLogits(logits, runner));
+  }
+  for (;;) {
+    const growing = texts.filter((text) => !text.finished);
+    if (growing.length === 0) return;
+    const logits = await runner.run(
+      growing.map((text) => text.sequence.next(text.last)),
+      run,
+    );
+    for (const [i, text] of growing.entries()) {
+      text.sequence.accept(text.last);
+      yield text.choose(checkLogits(logits[i] as Float32Array, runner));
+    }
+  }
+}
+
+/** A sum is NaN or infinite when any term is; one look at each logit costs less than the sampler's. */
+function checkLogits(logits: Float32Array, runner: Runner): Float32Array {
+  let sum = 0;
+  for (const x of logits) sum += x;
+  if (!Number.isFinite(sum))
+    throw new LabError("engine_failed", "the model's logits are not finite numbers", {
+      hint: `Run \`philab show --check\` to find the layer, or open the model in reference mode (now: ${runner.mode}).`,
+    });
+  return logits;
+}
+
+class GrowingText {
+  readonly sequence: Sequence;
+  readonly prompt: readonly number[];
+  readonly #index: number;
+  readonly #sampler: Sampler;
+  readonly #scanner: StopScanner;
+  readonly #decoder: { push(id: number): string; flush(): string } | undefined;
+  readonly #limit: number;
+  readonly #eosTokenId: number | undefined;
+  #count = 0;
+  last = -1;
+  finished = false;
+
+  constructor(
+    { sequence, prompt }: Stream,
+    {
+      index,
+      tokenizer,
+      options,
+    }: { index: number; tokenizer: Tokenizer | undefined; options: DecodeOptions },
+  ) {
+    this.sequence = sequence;
+    this.prompt = prompt;
+    this.#index = index;
+    this.#sampler = new Sampler(options, { stream: index, vocabSize: tokenizer?.vocabSize });
+    this.#sampler.observe(prompt);
+    this.#scanner = new StopScanner(options.stop ?? []);
+    this.#decoder = tokenizer?.decoder();
+    this.#eosTokenId = tokenizer?.eosTokenId;
+    // The last token of a full context is never read back, so it needs no cell.
+    const room = sequence.cache.capacity - prompt.length + 1;
+    this.#limit = Math.min(options.maxTokens ?? room, room);
+  }
+
+  choose(logits: Float32Array): GeneratedToken {
+    const { id, logprob, top } = this.#sampler.sample(logits);
+    this.#sampler.observe([id]);
+    this.#count++;
+    this.last = id;
+    const { text, finishReason } = this.#advance(id);
+    this.finished = finishReason !== undefined;
+    return {
+      index: this.#index,
+      id,
+      text,
+      logprob,
+      top,
+      ...(finishReason === undefined ? {} : { finishReason }),
+    };
+  }
+
+  #advance(id: number): { text: string; finishReason: FinishReason | undefined } {
+    const end = id === this.#eosTokenId;
+    const piece = end ? "" : (this.#decoder?.push(id) ?? "");
+    const { text, stopped } = this.#scanner.push(piece);
+    if (stopped) return { text, finishReason: "stop" };
+    const full = this.#count >= this.#limit;
+    if (!end && !full) return { text, finishReason: undefined };
+    const rest = this.#scanner.push(this.#decoder?.flush() ?? "");
+    return {
+      text: text + rest.text + (rest.stopped ? "" : this.#scanner.flush()),
+      finishReason: rest.stopped ? "stop" : end ? "eos" : "length",
+    };
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * An opened model: what every bench, the server and the command line work with. Text goes in and comes out; every string
+ * becomes ids in one place, with the start token that the model was trained with.
+ */
+import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+import { LabError } from "../base/errors.ts";
+import type { Device, Mode } from "../base/settings.ts";
+import type { Checkpoint, GgufCheckpoint } from "../checkpoint/index.ts";
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { Backend } from "../engine/backend.ts";
+import { defaultThreads } from "../engine/cpu.ts";
+import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
+import type { KvCacheType } from "../model/kv-cache.ts";
+import { Runner } from "../model/runner.ts";
+import { loadWeights, type LoadedWeights, type LoadOptions } from "../model/weights.ts";
+import { loadTokenizer, tokenizerFromGguf, type Tokenizer } from "../tokenizer/index.ts";
+import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
+import { scoreContinuations, type Score } from "./score.ts";
+import { Sequence } from "./sequence.ts";
+
+/** Text, or ids, which are taken as they are (no start token is added). */
+export type Prompt = string | readonly number[];
+
+export interface OpenOptions {
+  /** `fast` (default) or `reference`: f32 weights, exact GELU, explicit attention. */
+  mode?: Mode;
+  device?: Device;
+  threads?: number;
+  /** Type of cached keys and values; f16, in reference mode f32. */
+  cacheType?: KvCacheType;
+  /** Tokens that the context holds; the model's own by default. */
+  contextLength?: number;
+  /** Whether weights may be stored in the order that multiplies fastest; they cannot be read back then. Default true. */
+  repack?: boolean;
+  signal?: AbortSignal;
+  onProgress?: NonNullable<LoadOptions["onProgress"]>;
+}
+
+export interface Generation {
+  text: string;
+  tokens: readonly GeneratedToken[];
+  finishReason: FinishReason;
+}
+
+export class LanguageModel implements AsyncDisposable {
+  readonly path: string;
+  readonly config: PhiConfig;
+  readonly mode: Mode;
+  readonly backend: Backend;
+  readonly weights: LoadedWeights;
+  readonly runner: Runner;
+  readonly contextLength: number;
+  readonly cacheType: KvCacheType;
+  readonly #tokenizer: Tokenizer | undefined;
+  /** The cache that calls reuse; taken while a call works with it. */
+  #idle: Sequence | undefined;
+  #busy = 0;
+  #disposed = false;
+
+  private constructor(fields: {
+    path: string;
+    config: PhiConfig;
+    mode: Mode;
+    backend: Backend;
+    weights: LoadedWeights;
+    tokenizer: Tokenizer | undefined;
+    contextLength: number;
+    cacheType: KvCacheType;
+  }) {
+    this.path = fields.path;
+    this.config = fields.config;
+    this.mode = fields.mode;
+    this.backend = fields.backend;
+    this.weights = fields.weights;
+    this.contextLength = fields.contextLength;
+    this.cacheType = fields.cacheType;
+    this.#tokenizer = fields.tokenizer;
+    this.runner = new Runner(fields.weights.phi, fields.config, fields.backend, fields.mode);
+  }
+
+  /**
+   * Opens a model directory, a .safetensors or a .gguf file.
+   *
+   * @throws LabError for missing, damaged and unsupported files, memory that does not suffice, wrong options
+   */
+  static async open(path: string, options: OpenOptions = {}): Promise<LanguageModel> {
+    const { mode = "fast", device = "auto", threads = defaultThreads(), repack = true } = options;
+    const cacheType = options.cacheType ?? (mode === "reference" ? "f32" : "f16");
+    const checkpoint = await openCheckpoint(path);
+    const config = configFromCheckpoint(checkpoint);
+    const contextLength = options.contextLength ?? config.contextLength;
+    if (
+      !Number.isInteger(contextLength) ||
+      contextLength < 1 ||
+      contextLength > config.contextLength
+    )
+      throw new LabError(
+        "bad_input",
+        `the context length must be 1…${config.contextLength}, not ${contextLength}`,
+      );
+    const tokenizer = await openTokenizer(checkpoint);
+    const backend = new Backend({ device, threads });
+    try {
+      const weights = await loadWeights(checkpoint, config, backend, {
+        mode,
+        repack,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+      });
+      const fields = { path, config, mode, backend, weights, tokenizer, contextLength, cacheType };
+      return new LanguageModel(fields);
+    } catch (error) {
+      backend[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The model's tokenizer. Throws `unsupported` where the files hold none; prompts are given as ids then. */
+  get tokenizer(): Tokenizer {
+    if (this.#tokenizer === undefined)
+      throw new LabError("unsupported", `${this.path} has no tokenizer`, {
+        hint: "Give prompts as token ids (--tokens 1,2,3).",
+      });
+    return this.#tokenizer;
+  }
+
+  get hasTokenizer(): boolean {
+    return this.#tokenizer !== undefined;
+  }
+
+  /** The ids of a prompt, after the start token where the model wants one; ids stay as they are. */
+  promptIds(prompt: Prompt): readonly number[] {
+    const ids = typeof prompt === "string" ? this.tokenizer.promptIds(prompt) : prompt;
+    if (ids.length === 0)
+      throw new LabError("bad_input", "the prompt is empty", {
+        hint: "This model has no start token; give it at least one token to continue.",
+      });
+    return ids;
+  }
+
+  /** Continues a prompt, token by token. Leaving the loop ends the computation. */
+  async *generate(
+    prompt: Prompt,
+    options: Partial<DecodeOptions> = {},
+  ): AsyncGenerator<GeneratedToken, void, undefined> {
+    yield* this.generateBatch([prompt], options);
+  }
+
+  /** Continues several prompts together; tokens arrive in turn, each with the `index` of its prompt. */
+  async *generateBatch(
+    prompts: readonly Prompt[],
+    options: Partial<DecodeOptions> = {},
+  ): AsyncGenerator<GeneratedToken, void, undefined> {
+    const ids = prompts.map((prompt) => this.promptIds(prompt));
+    for (const prompt of ids) this.#assertFits(prompt.length);
+    const sequences = ids.map(() => this.#take());
+    try {
+      const streams = sequences.map((sequence, i) => ({ sequence, prompt: ids[i] as number[] }));
+      yield* decode(this.runner, this.#tokenizer, streams, options);
+    } finally {
+      for (const sequence of sequences) this.#giveBack(sequence);
+    }
+  }
+
+  /** The whole continuation of a prompt. */
+  async complete(prompt: Prompt, options: Partial<DecodeOptions> = {}): Promise<Generation> {
+    const tokens: GeneratedToken[] = [];
+    for await (const token of this.generate(prompt, options)) tokens.push(token);
+    return {
+      text: tokens.map(({ text }) => text).join(""),
+      tokens,
+      finishReason: tokens.at(-1)?.finishReason ?? "length",
+    };
+  }
+
+  /**
+   * Log-likelihood of each continuation after the prompt. A text continuation is tokenised together with its prompt, as
+   * lm-evaluation-harness does, so that a token may span their border.
+   */
+  async score(
+    prompt: Prompt,
+    continuations: readonly Prompt[],
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Score[]> {
+    const pairs = continuations.map((continuation) => this.#split(prompt, continuation));
+    const sequence = this.#take();
+    try {
+      const scores: Score[] = [];
+      // Continuations that share their prefix are computed together; borders may differ by continuation.
+      for (const { prefix, group } of groupByPrefix(pairs)) {
+        const found = await scoreContinuations(this.runner, sequence, {
+          prefix,
+          continuations: group.map(({ ids }) => ids),
+          ...(signal === undefined ? {} : { signal }),
+        });
+        group.forEach(({ index }, i) => (scores[index] = found[i] as Score));
+      }
+      return scores;
+    } finally {
+      this.#giveBack(sequence);
+    }
+  }
+
+  #split(prompt: Prompt, continuation: Prompt): { prefix: readonly number[]; ids: number[] } {
+    if (typeof prompt !== "string" || typeof continuation !== "string") {
+      const ids =
+        typeof continuation === "string" ? this.tokenizer.encode(continuation) : continuation;
+      return { prefix: this.promptIds(prompt), ids: [...ids] };
+    }
+    // Spaces at the end of the prompt belong to the next token.
+    const kept = prompt.trimEnd();
+    const prefix = this.promptIds(kept);
+    const whole = this.promptIds(kept + prompt.slice(kept.length) + continuation);
+    return { prefix, ids: whole.slice(prefix.length) };
+  }
+
+  #assertFits(length: number): void {
+    if (length > this.contextLength)
+      throw new LabError(
+        "too_long",
+        `the prompt has ${length} tokens; the context holds ${this.contextLength} (${length - this.contextLength} too many)`,
+        { hint: "Shorten the prompt." },
+      );
+  }
+
+  /** SHA-256 of the configuration and the tensor table with the first and last bytes of each: what names a model in results. */
+  fingerprint(): string {
+    const hash = createHash("sha256").update(JSON.stringify(this.config));
+    for (const [name, { dtype, shape }] of this.weights.tensors)
+      hash.update(`${name} ${dtype} ${shape.join("x")}\n`);
+    return hash.digest("hex");
+  }
+
+  #take(): Sequence {
+    if (this.#disposed) throw new LabError("bad_input", "the model is closed");
+    this.#busy++;
+    const idle = this.#idle;
+    this.#idle = undefined;
+    return (
+      idle ?? new Sequence(this.runner, { capacity: this.contextLength, type: this.cacheType })
+    );
+  }
+
+  /** Keeps one sequence for the next call; others are freed. */
+  #giveBack(sequence: Sequence): void {
+    this.#busy--;
+    if (this.#idle !== undefined || this.#disposed) sequence[Symbol.dispose]();
+    else this.#idle = sequence;
+    if (this.#disposed && this.#busy === 0) this.#free();
+  }
+
+  #free(): void {
+    this.#idle?.[Symbol.dispose]();
+    this.#idle = undefined;
+    this.runner[Symbol.dispose]();
+    this.weights[Symbol.dispose]();
+    this.backend[Symbol.dispose]();
+  }
+
+  /** Frees the model; calls that are under way end first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (this.#busy === 0) this.#free();
+  }
+}
+
+async function openTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
+  if (checkpoint.format === "gguf") return tokenizerOfGguf(checkpoint);
+  const isFile = /\.(safetensors|json)$/.test(checkpoint.path);
+  const directory = isFile ? dirname(checkpoint.path) : checkpoint.path;
+  try {
+    return await loadTokenizer(directory);
+  } catch (error) {
+    if (error instanceof LabError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}
+
+function tokenizerOfGguf(checkpoint: GgufCheckpoint): Tokenizer | undefined {
+  const { metadata } = checkpoint;
+  const value = (name: string): unknown => metadata.get(`tokenizer.ggml.${name}`)?.value;
+  const tokens = value("tokens");
+  if (tokens === undefined) return undefined;
+  const optional = Object.fromEntries(
+    Object.entries({
+      tokenTypes: value("token_type"),
+      model: value("model"),
+      pre: value("pre"),
+      bosTokenId: value("bos_token_id"),
+      eosTokenId: value("eos_token_id"),
+      addBosToken: value("add_bos_token"),
+    }).filter(([, found]) => found !== undefined),
+  );
+  return tokenizerFromGguf({
+    tokens: tokens as string[],
+    merges: (value("merges") ?? []) as string[],
+    ...optional,
+  });
+}
+
+interface Pair {
+  index: number;
+  ids: number[];
+}
+
+function groupByPrefix(
+  pairs: readonly { prefix: readonly number[]; ids: number[] }[],
+): { prefix: readonly number[]; group: Pair[] }[] {
+  const groups = new Map<string, { prefix: readonly number[]; group: Pair[] }>();
+  pairs.forEach(({ prefix, ids }, index) => {
+    const key = prefix.join();
+    const found = groups.get(key) ?? { prefix, group: [] };
+    groups.set(key, found);
+    found.group.push({ index, ids });
+  });
+  return [...groups.values()];
+}

@@ -1,0 +1,154 @@
+/**
+ * Log-likelihood of given continuations. All continuations of one prefix share its cache: the prefix is read once, and the
+ * continuations lie beside each other in the cells after it, each seeing the prefix and itself.
+ */
+import { LabError } from "../base/errors.ts";
+import type { CachedTokens, Runner } from "../model/runner.ts";
+import { argmax, logSumExp } from "./logprob.ts";
+import type { Sequence } from "./sequence.ts";
+
+export interface ScoredToken {
+  id: number;
+  /** Natural logarithm of its probability after everything before it. */
+  logprob: number;
+  /** Whether it is the most likely token there. */
+  isGreedy: boolean;
+}
+
+export interface Score {
+  /** Sum over the continuation's tokens; 0 for an empty one. */
+  logprob: number;
+  /** Whether greedy decoding would have produced the continuation. */
+  isGreedy: boolean;
+  tokens: readonly ScoredToken[];
+}
+
+/** Rows computed at a time; bounds the memory of their logits. */
+const MAX_ROWS = 256;
+
+/**
+ * @param prefix - ids before every continuation; at least one
+ * @throws LabError `too_long` where the prefix and a continuation exceed the context
+ */
+export async function scoreContinuations(
+  runner: Runner,
+  sequence: Sequence,
+  {
+    prefix,
+    continuations,
+    signal,
+  }: {
+    prefix: readonly number[];
+    continuations: readonly (readonly number[])[];
+    signal?: AbortSignal;
+  },
+): Promise<Score[]> {
+  const { capacity } = sequence.cache;
+  const longest = Math.max(0, ...continuations.map((ids) => ids.length));
+  if (prefix.length + longest > capacity)
+    throw new LabError(
+      "too_long",
+      `the prompt has ${prefix.length} tokens and a continuation ${longest}; the context holds ${capacity}`,
+      { hint: "Shorten the prompt." },
+    );
+  const options = signal === undefined ? {} : { signal };
+  const { logits: first } = await sequence.read(prefix, options);
+  const scores: Score[] = [];
+  for (const group of groupBySize(continuations, Math.max(capacity - prefix.length, longest))) {
+    const rows = await scoreSideBySide(runner, sequence, group, options);
+    for (const ids of group) {
+      const [id] = ids;
+      const tokens = id === undefined ? [] : [scoreToken(first, id)];
+      scores.push(total([...tokens, ...rows.splice(0, Math.max(0, ids.length - 1))]));
+    }
+  }
+  return scores;
+}
+
+/** Log-likelihood of each token of `ids` after the first, which has nothing before it. */
+export async function scoreTokens(
+  runner: Runner,
+  sequence: Sequence,
+  ids: readonly number[],
+  options: { signal?: AbortSignal } = {},
+): Promise<Score> {
+  const prefix = ids.slice(0, 1);
+  const [score] = await scoreContinuations(runner, sequence, {
+    prefix,
+    continuations: [ids.slice(1)],
+    ...options,
+  });
+  return score as Score;
+}
+
+function groupBySize<T extends { length: number }>(items: readonly T[], limit: number): T[][] {
+  const groups: T[][] = [];
+  let used = Infinity;
+  for (const item of items) {
+    if (used + item.length > limit) {
+      groups.push([]);
+      used = 0;
+    }
+    groups.at(-1)?.push(item);
+    used += item.length;
+  }
+  return groups;
+}
+
+/**
+ * Scores every token but the first of each list. The lists lie beside each other in the cells after the sequence; each
+ * sees the sequence and its own tokens so far.
+ */
+async function scoreSideBySide(
+  runner: Runner,
+  { cache, tokens }: Sequence,
+  lists: readonly (readonly number[])[],
+  options: { signal?: AbortSignal },
+): Promise<ScoredToken[]> {
+  const offset = tokens.length;
+  const layout: { id: number; next: number; position: number; first: number; cell: number }[] = [];
+  for (const list of lists) {
+    const first = offset + layout.length;
+    for (let i = 0; i + 1 < list.length; i++)
+      layout.push({
+        id: list[i] as number,
+        next: list[i + 1] as number,
+        position: offset + i,
+        first,
+        cell: first + i,
+      });
+  }
+  const scored: ScoredToken[] = [];
+  for (let start = 0; start < layout.length; start += MAX_ROWS) {
+    const rows = layout.slice(start, start + MAX_ROWS);
+    const step: CachedTokens = {
+      cache,
+      ids: rows.map(({ id }) => id),
+      positions: rows.map(({ position }) => position),
+      cells: rows.map(({ cell }) => cell),
+      sees: (row, cell) => {
+        const at = rows[row];
+        return at !== undefined && (cell < offset || (cell >= at.first && cell <= at.cell));
+      },
+      logits: rows.map((_, row) => row),
+    };
+    const logits = await runner.run([step], options);
+    rows.forEach(({ next }, i) => scored.push(scoreToken(logits[i] as Float32Array, next)));
+  }
+  return scored;
+}
+
+function scoreToken(logits: Float32Array, id: number): ScoredToken {
+  const logit = logits[id];
+  if (logit === undefined)
+    throw new LabError("bad_input", `token id ${id} is not in 0…${logits.length - 1}`);
+  return { id, logprob: logit - logSumExp(logits), isGreedy: argmax(logits) === id };
+}
+
+function total(tokens: ScoredToken[]): Score {
+  return {
+    logprob: tokens.reduce((sum, { logprob }) => sum + logprob, 0),
+    isGreedy: tokens.every(({ isGreedy }) => isGreedy),
+    tokens,
+  };
+}

@@ -1,0 +1,238 @@
+/**
+ * Runs forward passes through key-value caches: builds the graph, fills its inputs, computes it off the main thread and
+ * reads the logits. Calls are queued, one at a time. The graph of a small step (decoding) is kept and used again.
+ */
+import { LabError } from "../base/errors.ts";
+import type { Mode } from "../base/settings.ts";
+import type { Backend } from "../engine/backend.ts";
+import { Executor } from "../engine/executor.ts";
+import { Graph } from "../tensor/graph.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { attendThroughCache, type Segment } from "./attention.ts";
+import type { PhiConfig } from "./config.ts";
+import type { Tap } from "./hook-points.ts";
+import type { KvCache } from "./kv-cache.ts";
+import { phi, type PhiWeights } from "./phi.ts";
+
+/** Tokens that continue one cache. */
+export interface CachedTokens {
+  cache: KvCache;
+  ids: readonly number[];
+  /** Position of each token in its text, from 0. */
+  positions: readonly number[];
+  /** Where the keys and values of each token go. */
+  cells: readonly number[];
+  /** Whether token `row` of this list may look at `cell`. */
+  sees: (row: number, cell: number) => boolean;
+  /** Tokens of this list whose next-token logits are wanted. */
+  logits: readonly number[];
+}
+
+/** Cells are looked at in multiples of this, so that neighbouring steps share one graph. */
+const SPAN_STEP = 256;
+/** Graphs of at most this many tokens are kept for the next call. */
+const KEPT_GRAPH_ROWS = 32;
+
+interface Step {
+  graph: Graph;
+  key: string;
+  ids: Tensor;
+  positions: Tensor;
+  logitRows: Tensor | undefined;
+  segments: readonly Segment[];
+  logits: Tensor | undefined;
+}
+
+export class Runner implements Disposable {
+  readonly backend: Backend;
+  readonly config: PhiConfig;
+  readonly mode: Mode;
+  readonly #weights: PhiWeights;
+  readonly #prefill: Executor;
+  readonly #decode: Executor;
+  #kept: Step | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(weights: PhiWeights, config: PhiConfig, backend: Backend, mode: Mode) {
+    this.#weights = weights;
+    this.config = config;
+    this.backend = backend;
+    this.mode = mode;
+    this.#prefill = new Executor(backend);
+    this.#decode = new Executor(backend);
+  }
+
+  /**
+   * Logits of the wanted tokens, one `[V]` array each, in the order of the lists.
+   *
+   * @throws LabError `bad_input` for ids outside the vocabulary, `too_long` for positions outside the context,
+   *   `interrupted`
+   */
+  async run(
+    batch: readonly CachedTokens[],
+    { signal, tap }: { signal?: AbortSignal; tap?: Tap } = {},
+  ): Promise<Float32Array[]> {
+    for (const tokens of batch) this.#check(tokens);
+    const result = this.#queue.then(() => this.#run(batch, signal, tap));
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  async #run(
+    batch: readonly CachedTokens[],
+    signal: AbortSignal | undefined,
+    tap: Tap | undefined,
+  ): Promise<Float32Array[]> {
+    const step = this.#step(batch, tap);
+    try {
+      fill(step, batch);
+      await step.graph.compute(signal === undefined ? {} : { signal });
+      if (step.logits === undefined) return [];
+      const values = step.logits.read();
+      const { vocabSize } = this.config;
+      return Array.from({ length: values.length / vocabSize }, (_, i) =>
+        values.subarray(i * vocabSize, (i + 1) * vocabSize),
+      );
+    } finally {
+      if (step !== this.#kept) step.graph[Symbol.dispose]();
+    }
+  }
+
+  #step(batch: readonly CachedTokens[], tap: Tap | undefined): Step {
+    const rows = batch.reduce((sum, { ids }) => sum + ids.length, 0);
+    const keep = rows <= KEPT_GRAPH_ROWS && tap === undefined;
+    const key = batch
+      .map((t) => `${cacheNumber(t.cache)}:${t.ids.length}:${spanOf(t)}:${t.logits.join()}`)
+      .join(" ");
+    if (keep && this.#kept?.key === key) return this.#kept;
+    if (keep) this.#dropKept();
+    const step = this.#build(batch, { key, tap, executor: keep ? this.#decode : this.#prefill });
+    if (keep) this.#kept = step;
+    return step;
+  }
+
+  #build(
+    batch: readonly CachedTokens[],
+    { key, tap, executor }: { key: string; tap: Tap | undefined; executor: Executor },
+  ): Step {
+    const rows = batch.reduce((sum, { ids }) => sum + ids.length, 0);
+    const wanted = batch.reduce((sum, { logits }) => sum + logits.length, 0);
+    const maxNodes = 64 + this.config.layers * (48 + 40 * batch.length);
+    const graph = new Graph(this.backend, { maxNodes, executor });
+    try {
+      const ids = graph.input("i32", [rows], "ids");
+      const positions = graph.input("i32", [rows], "positions");
+      const all = wanted === rows;
+      const logitRows =
+        all || wanted === 0 ? undefined : graph.input("i32", [wanted], "logit rows");
+      const exactMask = this.mode === "reference" || tap !== undefined;
+      let start = 0;
+      const segments = batch.map((tokens): Segment => {
+        const { cache, ids } = tokens;
+        const span = spanOf(tokens);
+        cache.expose(span);
+        const cells = graph.input("i64", [ids.length], "cells");
+        const mask = graph.input(exactMask ? "f32" : "f16", [1, 1, ids.length, span], "mask");
+        start += ids.length;
+        return { cache, start: start - ids.length, rows: ids.length, cells, span, mask };
+      });
+      const attend = attendThroughCache(segments, { fused: this.mode === "fast" });
+      const logits = phi(
+        this.#weights,
+        this.config,
+        { ids, positions, attend, ...(logitRows === undefined ? {} : { logitRows }) },
+        { mode: this.mode, ...(tap === undefined ? {} : { tap }) },
+      );
+      if (wanted > 0) graph.output(logits);
+      graph.allocate();
+      return {
+        graph,
+        key,
+        ids,
+        positions,
+        logitRows,
+        segments,
+        logits: wanted > 0 ? logits : undefined,
+      };
+    } catch (error) {
+      graph[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #check({ ids, positions, cells, cache }: CachedTokens): void {
+    const { vocabSize, contextLength } = this.config;
+    if (ids.length === 0) throw new LabError("bad_input", "a forward pass over no tokens");
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+    if (wrong !== undefined)
+      throw new LabError("bad_input", `token id ${wrong} is not in 0…${vocabSize - 1}`);
+    const last = Math.max(...positions);
+    if (last >= contextLength)
+      throw new LabError(
+        "too_long",
+        `position ${last} is outside the context of ${contextLength} tokens`,
+      );
+    if (Math.max(...cells) >= cache.capacity)
+      throw new LabError("too_long", `the cache holds ${cache.capacity} tokens`);
+  }
+
+  #dropKept(): void {
+    this.#kept?.graph[Symbol.dispose]();
+    this.#kept = undefined;
+  }
+
+  /** Forgets what was kept for a cache that is about to be freed. */
+  forget(cache: KvCache): void {
+    if (this.#kept?.segments.some((segment) => segment.cache === cache)) this.#dropKept();
+  }
+
+  [Symbol.dispose](): void {
+    this.#dropKept();
+    this.#prefill[Symbol.dispose]();
+    this.#decode[Symbol.dispose]();
+  }
+}
+
+function spanOf({ cells, cache }: CachedTokens): number {
+  const needed = Math.max(...cells) + 1;
+  return Math.min(cache.capacity, Math.ceil(needed / SPAN_STEP) * SPAN_STEP);
+}
+
+const cacheNumbers = new WeakMap<KvCache, number>();
+let nextCacheNumber = 0;
+
+function cacheNumber(cache: KvCache): number {
+  let number = cacheNumbers.get(cache);
+  if (number === undefined) cacheNumbers.set(cache, (number = nextCacheNumber++));
+  return number;
+}
+
+function fill(step: Step, batch: readonly CachedTokens[]): void {
+  step.ids.write(Int32Array.from(batch.flatMap(({ ids }) => ids)));
+  step.positions.write(Int32Array.from(batch.flatMap(({ positions }) => positions)));
+  const wanted: number[] = [];
+  batch.forEach(({ cells, sees, logits }, i) => {
+    const segment = step.segments[i] as Segment;
+    segment.cells.write(BigInt64Array.from(cells, BigInt));
+    segment.mask.write(maskValues(segment, sees));
+    for (const row of logits) wanted.push(segment.start + row);
+  });
+  step.logitRows?.write(Int32Array.from(wanted));
+}
+
+const HALF_NEGATIVE_INFINITY = 0xfc00;
+
+/** 0 where a token may look, −∞ where not, as f16 or f32 `[T, S]`. */
+function maskValues(
+  { rows, span, mask }: Segment,
+  sees: (row: number, cell: number) => boolean,
+): Uint16Array | Float32Array {
+  const [values, hidden] =
+    mask.dtype === "f16"
+      ? [new Uint16Array(rows * span), HALF_NEGATIVE_INFINITY]
+      : [new Float32Array(rows * span), -Infinity];
+  for (let row = 0; row < rows; row++)
+    for (let cell = 0; cell < span; cell++)
+      if (!sees(row, cell)) values[row * span + cell] = hidden;
+  return values;
+}

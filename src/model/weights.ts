@@ -1,0 +1,277 @@
+/** Loads the weights of a Phi model: maps its files, then places every parameter as `placement.ts` decides. */
+import { availableParallelism } from "node:os";
+import { LabError } from "../base/errors.ts";
+import type { Checkpoint } from "../checkpoint/types.ts";
+import type { Backend, BufferType } from "../engine/backend.ts";
+import { rowBytes, tensorBytes, type DType } from "../engine/dtypes.ts";
+import { library } from "../engine/library.ts";
+import { MappedFile } from "../engine/mapped-file.ts";
+import { DeviceBuffer } from "../engine/memory.ts";
+import { dequantizeRows } from "../engine/quantize.ts";
+import { TensorStore } from "../tensor/store.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { PhiConfig } from "./config.ts";
+import { resolveParameters } from "./parameters.ts";
+import type { Linear, Norm, PhiBlock, PhiWeights } from "./phi.ts";
+import {
+  contiguousRows,
+  planPlacement,
+  type Placement,
+  type PlacementOptions,
+} from "./placement.ts";
+
+export interface LoadOptions extends PlacementOptions {
+  signal?: AbortSignal;
+  onProgress?: (done: { bytesDone: number; bytesTotal: number }) => void;
+}
+
+/** Where the bytes of the weights lie. */
+export interface WeightMemory {
+  mappedBytes: number;
+  repackedBytes: number;
+  ownedBytes: number;
+  /** Matrices of each type. */
+  types: Partial<Record<DType, number>>;
+}
+
+export class LoadedWeights implements Disposable {
+  readonly phi: PhiWeights;
+  /** Every parameter under its Hugging Face name. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly memory: WeightMemory;
+  readonly #resources: readonly Disposable[];
+
+  constructor(
+    phi: PhiWeights,
+    tensors: ReadonlyMap<string, Tensor>,
+    memory: WeightMemory,
+    resources: readonly Disposable[],
+  ) {
+    this.phi = phi;
+    this.tensors = tensors;
+    this.memory = memory;
+    this.#resources = resources;
+  }
+
+  [Symbol.dispose](): void {
+    for (const resource of this.#resources) resource[Symbol.dispose]();
+  }
+}
+
+/** Values converted at a time. */
+const CHUNK_VALUES = 1 << 22;
+
+/**
+ * @throws LabError `out_of_memory` before anything is allocated when the copies would not fit, `interrupted`, and what
+ *   `resolveParameters` throws
+ */
+export async function loadWeights(
+  checkpoint: Checkpoint,
+  config: PhiConfig,
+  backend: Backend,
+  options: LoadOptions,
+): Promise<LoadedWeights> {
+  const sources = resolveParameters(checkpoint, config);
+  const placements = planPlacement(sources, config, backend, options);
+  assertFits(placements);
+  const resources: Disposable[] = [];
+  try {
+    const files = new Map<string, MappedFile>();
+    for (const { source } of placements) {
+      const { file } = source.entry;
+      if (files.has(file)) continue;
+      const mapped = new MappedFile(file);
+      files.set(file, mapped);
+      resources.unshift(mapped);
+    }
+    const store = new TensorStore(placements.length);
+    resources.unshift(store);
+    const tensors = createTensors(placements, { store, files, backend });
+    await fillTensors(placements, { tensors, files, options });
+    store.markWeights();
+    return new LoadedWeights(assemble(tensors, config), tensors, memoryOf(placements), resources);
+  } catch (error) {
+    for (const resource of resources) resource[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function bytesOf({ dtype, source }: Placement): number {
+  return tensorBytes(dtype, source.shape);
+}
+
+function memoryOf(placements: readonly Placement[]): WeightMemory {
+  const memory: WeightMemory = { mappedBytes: 0, repackedBytes: 0, ownedBytes: 0, types: {} };
+  for (const placement of placements) {
+    const { target, dtype, source } = placement;
+    const kind = target === "mapped" || target === "owned" ? target : "repacked";
+    memory[`${kind}Bytes`] += bytesOf(placement);
+    if (source.shape.length > 1) memory.types[dtype] = (memory.types[dtype] ?? 0) + 1;
+  }
+  return memory;
+}
+
+function assertFits(placements: readonly Placement[]): void {
+  const { ownedBytes, repackedBytes } = memoryOf(placements);
+  const needed = ownedBytes + repackedBytes;
+  const available = process.availableMemory();
+  if (needed > available)
+    throw new LabError(
+      "out_of_memory",
+      `the weights need ${gib(needed)} GiB of memory; ${gib(available)} GiB are free`,
+      { hint: "Quantise the model (philab quantize), or open it in fast mode without repacking." },
+    );
+}
+
+function gib(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1);
+}
+
+function createTensors(
+  placements: readonly Placement[],
+  {
+    store,
+    files,
+    backend,
+  }: { store: TensorStore; files: ReadonlyMap<string, MappedFile>; backend: Backend },
+): Map<string, Tensor> {
+  const tensors = new Map<string, Tensor>();
+  const spec = ({ name, dtype, source }: Placement) => ({ name, dtype, shape: source.shape });
+  const groups = new Map<BufferType, Placement[]>();
+  const plain = backend.bufferType;
+  for (const placement of placements) {
+    if (placement.target === "mapped") continue;
+    const type = placement.target === "owned" ? plain : placement.target;
+    groups.set(type, [...(groups.get(type) ?? []), placement]);
+  }
+  for (const [type, group] of groups)
+    store.create(type, group.map(spec)).forEach((tensor) => tensors.set(tensor.name ?? "", tensor));
+
+  const buffers = new Map<string, DeviceBuffer>();
+  for (const placement of placements) {
+    if (placement.target !== "mapped") continue;
+    const { file, offset } = placement.source.entry;
+    const mapped = files.get(file) as MappedFile;
+    const buffer = buffers.get(file) ?? store.adopt(wrapFile(mapped, backend));
+    buffers.set(file, buffer);
+    const tensor = store.declare(spec(placement), { readable: true });
+    buffer.placeAt(tensor.pointer, bytesOf(placement), offset + startByte(placement));
+    tensors.set(placement.name, tensor);
+  }
+  return tensors;
+}
+
+function wrapFile(file: MappedFile, backend: Backend): DeviceBuffer {
+  const { device } = backend.fallback ?? backend;
+  const { api } = library();
+  const pointer = api.ggml_backend_dev_buffer_from_host_ptr(
+    device.pointer,
+    file.pointer,
+    file.sizeBytes,
+    file.sizeBytes,
+  );
+  if (pointer === null)
+    throw new LabError("engine_failed", `${device.name} cannot use the mapped file ${file.path}`);
+  return DeviceBuffer.wrap(pointer);
+}
+
+function startByte({ source }: Placement): number {
+  const { start } = contiguousRows(source) ?? { start: 0 };
+  return start * rowBytes(source.entry.dtype, source.entry.shape.at(-1) ?? 1);
+}
+
+async function fillTensors(
+  placements: readonly Placement[],
+  {
+    tensors,
+    files,
+    options: { signal, onProgress },
+  }: {
+    tensors: ReadonlyMap<string, Tensor>;
+    files: ReadonlyMap<string, MappedFile>;
+    options: LoadOptions;
+  },
+): Promise<void> {
+  const queue = placements.filter(({ target }) => target !== "mapped");
+  const bytesTotal = queue.reduce((sum, placement) => sum + bytesOf(placement), 0);
+  let bytesDone = 0;
+  const fill = async (placement: Placement): Promise<void> => {
+    const tensor = tensors.get(placement.name) as Tensor;
+    const file = files.get(placement.source.entry.file) as MappedFile;
+    if (placement.target === "owned") convert(placement, tensor, file);
+    else
+      await tensor.writeFrom(
+        file.pointer + BigInt(placement.source.entry.offset + startByte(placement)),
+      );
+    const { offset, sizeBytes } = placement.source.entry;
+    file.release(offset, sizeBytes);
+    bytesDone += bytesOf(placement);
+    onProgress?.({ bytesDone, bytesTotal });
+  };
+  // Repacking runs on one thread for each tensor, so several are repacked at a time.
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      if (signal?.aborted) throw new LabError("interrupted", "loading was interrupted");
+      await fill(next);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+}
+
+/** Gathers the rows of a source and converts them, a chunk at a time. */
+function convert({ source, dtype }: Placement, tensor: Tensor, file: MappedFile): void {
+  const { entry, shape } = source;
+  const rowLength = shape.length > 1 ? (shape.at(-1) ?? 1) : 1;
+  const rowSize = rowBytes(entry.dtype, rowLength);
+  const targetRowSize = rowBytes(dtype, rowLength);
+  const rowsAtOnce = Math.max(1, Math.floor(CHUNK_VALUES / rowLength));
+  let written = 0;
+  for (const range of source.rows ?? [{ start: 0, count: entry.shape[0] ?? 1 }])
+    for (let done = 0; done < range.count; done += rowsAtOnce) {
+      const count = Math.min(rowsAtOnce, range.count - done);
+      const bytes = file.bytes(entry.offset + (range.start + done) * rowSize, count * rowSize);
+      const values =
+        dtype === entry.dtype
+          ? bytes
+          : new Uint8Array(dequantizeRows(entry.dtype, bytes, count * rowLength).buffer);
+      tensor.writeBytesAt(written, values);
+      written += count * targetRowSize;
+    }
+}
+
+function assemble(tensors: ReadonlyMap<string, Tensor>, config: PhiConfig): PhiWeights {
+  const get = (name: string): Tensor => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new LabError("internal", `internal: no tensor ${name}`);
+    return tensor;
+  };
+  const pair = (name: string): Linear & Norm => ({
+    weight: get(`${name}.weight`),
+    bias: get(`${name}.bias`),
+  });
+  const block = (l: number): PhiBlock => {
+    const at = `model.layers.${l}`;
+    const attention = `${at}.self_attn`;
+    return {
+      norm: pair(`${at}.input_layernorm`),
+      projections: tensors.has(`${attention}.qkv_proj.weight`)
+        ? { qkv: pair(`${attention}.qkv_proj`) }
+        : {
+            q: pair(`${attention}.q_proj`),
+            k: pair(`${attention}.k_proj`),
+            v: pair(`${attention}.v_proj`),
+          },
+      dense: pair(`${attention}.dense`),
+      mlp:
+        config.mlpWidth === 0
+          ? undefined
+          : { fc1: pair(`${at}.mlp.fc1`), fc2: pair(`${at}.mlp.fc2`) },
+    };
+  };
+  return {
+    embedding: get("model.embed_tokens.weight"),
+    blocks: Array.from({ length: config.layers }, (_, l) => block(l)),
+    finalNorm: pair("model.final_layernorm"),
+    head: pair("lm_head"),
+  };
+}

@@ -1,0 +1,13 @@
+import { expect, it } from "vitest";
+import { Backend } from "../engine/backend.ts";
+import { productSpeed, readBandwidth } from "./probe.ts";
+
+it("measures a read bandwidth and a product speed that a computer can have", async () => {
+  using backend = new Backend({ threads: 2 });
+  const bytesPerSecond = await readBandwidth(backend, { sizeBytes: 2 ** 24, repeats: 1 });
+  expect(bytesPerSecond).toBeGreaterThan(1e8);
+  expect(bytesPerSecond).toBeLessThan(1e13);
+  const flops = await productSpeed(backend, { dtype: "q8_0", m: 256, k: 256, n: 8, repeats: 1 });
+  expect(flops).toBeGreaterThan(1e7);
+  expect(flops).toBeLessThan(1e15);
+});

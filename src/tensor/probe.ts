@@ -1,0 +1,63 @@
+/**
+ * Ceilings of this machine, measured with the engine itself: how fast weights can be read, and how fast matrices multiply.
+ * Decoding is bounded by the first, reading prompts by the second.
+ */
+import type { Backend } from "../engine/backend.ts";
+import type { DType } from "../engine/dtypes.ts";
+import { Graph } from "./graph.ts";
+import { matmulTransposed } from "./ops/index.ts";
+import { TensorStore } from "./store.ts";
+import type { Tensor } from "./tensor.ts";
+
+/**
+ * Bytes per second of reading memory with all threads: a product of a large f32 matrix with one column, which reads every
+ * value once.
+ *
+ * @param sizeBytes - of the matrix; far larger than the caches
+ */
+export async function readBandwidth(
+  backend: Backend,
+  { sizeBytes = 2 ** 29, repeats = 5 }: { sizeBytes?: number; repeats?: number } = {},
+): Promise<number> {
+  const columns = 4096;
+  const rows = Math.floor(sizeBytes / 4 / columns);
+  const seconds = await timeProduct(backend, { dtype: "f32", m: rows, k: columns, n: 1, repeats });
+  return (rows * columns * 4) / seconds;
+}
+
+/** Floating-point operations per second of `[n, k] · [m, k]ᵀ` with weights of a type. */
+export async function productSpeed(
+  backend: Backend,
+  {
+    dtype,
+    m = 2560,
+    k = 2560,
+    n = 512,
+    repeats = 5,
+  }: { dtype: DType; m?: number; k?: number; n?: number; repeats?: number },
+): Promise<number> {
+  return (2 * m * k * n) / (await timeProduct(backend, { dtype, m, k, n, repeats }));
+}
+
+/** Seconds of the fastest of several runs. */
+async function timeProduct(
+  backend: Backend,
+  { dtype, m, k, n, repeats }: { dtype: DType; m: number; k: number; n: number; repeats: number },
+): Promise<number> {
+  using store = new TensorStore(1);
+  const specs = [{ name: "weights", dtype, shape: [m, k] }];
+  const [weights] = store.create(backend.bufferType, specs) as [Tensor];
+  weights.clearRows(0, m);
+  using graph = new Graph(backend, { maxNodes: 8 });
+  const x = graph.input("f32", [n, k]);
+  graph.output(matmulTransposed(x, weights));
+  graph.allocate();
+  x.write(new Float32Array(n * k));
+  let best = Infinity;
+  for (let i = 0; i <= repeats; i++) {
+    const start = performance.now();
+    await graph.compute();
+    best = Math.min(best, performance.now() - start);
+  }
+  return best / 1000;
+}
