@@ -3,6 +3,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  formatFacts,
   formatNumber,
   formatPercent,
   formatRate,
@@ -63,4 +64,14 @@ test("tables align numbers right, text left, and count columns, not letters", ()
     ],
   );
   expect(table).toBe(["token  logprob  note", "漢       -1.25  wide", "ab         -10"].join("\n"));
+});
+
+test("facts stand side by side, further lines under the first", () => {
+  expect(
+    formatFacts([
+      ["model", "phi-2"],
+      ["data used", "a\nb"],
+    ]),
+  ).toBe(["model      phi-2", "data used  a", "           b"].join("\n"));
+  expect(formatFacts([])).toBe("");
 });

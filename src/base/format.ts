@@ -101,6 +101,17 @@ export function formatTable(
     .join("\n");
 }
 
+/** Names and values side by side, for a card: `model  phi-2`. A value of several lines is indented under its first. */
+export function formatFacts(facts: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(0, ...facts.map(([name]) => displayWidth(name))) + 2;
+  return facts
+    .map(([name, value]) => {
+      const padding = " ".repeat(width - displayWidth(name));
+      return `${name}${padding}${value.replaceAll("\n", `\n${" ".repeat(width)}`)}`.trimEnd();
+    })
+    .join("\n");
+}
+
 function threeDigits(value: number): string {
   return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
