@@ -151,7 +151,7 @@ test("no name leaves the store", () => {
       const target = path.resolve(store, ...segments);
       expect(path.relative(store, target).split(path.sep)).toHaveLength(segments.length || 1);
       expect(target.startsWith(store)).toBe(true);
-      expect(path.relative(store, target)).not.toContain("..");
+      expect(path.relative(store, target).split(path.sep)).not.toContain("..");
     }),
     { numRuns: 2000 },
   );
