@@ -1,0 +1,122 @@
+/** A parameter's values from one element type to another, a chunk of rows at a time: memory does not grow with the model. */
+import { availableParallelism } from "node:os";
+import { throwIfInterrupted } from "../base/atomic.ts";
+import { LabError } from "../base/errors.ts";
+import { readTensor } from "../checkpoint/open.ts";
+import type { TensorEntry } from "../checkpoint/types.ts";
+import { DTYPES, isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
+import { dequantizeRows, quantizeRows } from "../engine/quantize.ts";
+import type { ParameterSource } from "./parameters.ts";
+
+/** Values per chunk: 16 MB as f32. As many chunks are in work at a time as there are processors, up to four. */
+const CHUNK_VALUES = 1 << 22;
+const MAX_CHUNKS = 4;
+
+/** The largest number that does not round to infinity in 16 bits is just below this. */
+const F16_OVERFLOW = 65_520;
+
+/**
+ * The bytes of `source` as `dtype`, in order.
+ *
+ * @throws LabError `corrupt_file` for values that are no numbers where the type cannot hold them, `bad_input` for
+ *   values too large for f16, `interrupted`
+ */
+export async function* recode(
+  source: ParameterSource,
+  dtype: DType,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { entry } = source;
+  const { rowLength, ranges } = rowsOf(source);
+  const rowSize = rowBytes(entry.dtype, rowLength);
+  const convert = async ({ start, count }: { start: number; count: number }) => {
+    throwIfInterrupted(signal);
+    const bytes = await readTensor(entry, {
+      start: start * rowSize,
+      end: (start + count) * rowSize,
+    });
+    if (dtype === entry.dtype) return bytes;
+    const values = decode(entry, bytes, count * rowLength);
+    requireRepresentable(values, entry, dtype);
+    return quantizeRows(dtype, values, rowLength);
+  };
+  yield* inOrder(chunksOf(ranges, Math.max(1, Math.floor(CHUNK_VALUES / rowLength))), convert);
+}
+
+interface Rows {
+  start: number;
+  count: number;
+}
+
+/** What is read at a time: rows of a matrix, values of a vector. A quantised vector is one row. */
+function rowsOf({ entry, rows, shape }: ParameterSource): {
+  rowLength: number;
+  ranges: readonly Rows[];
+} {
+  const [first = 1] = entry.shape;
+  if (shape.length > 1)
+    return { rowLength: shape.at(-1) ?? 1, ranges: rows ?? [{ start: 0, count: first }] };
+  if (!isQuantized(entry.dtype))
+    return { rowLength: 1, ranges: rows ?? [{ start: 0, count: first }] };
+  if (rows === undefined) return { rowLength: first, ranges: [{ start: 0, count: 1 }] };
+  throw new LabError(
+    "unsupported",
+    `${entry.file}: the vector ${entry.name} is quantised as ${entry.dtype} and shared by several parameters`,
+  );
+}
+
+function* chunksOf(ranges: readonly Rows[], rowsAtOnce: number): Generator<Rows> {
+  for (const { start, count } of ranges)
+    for (let done = 0; done < count; done += rowsAtOnce)
+      yield { start: start + done, count: Math.min(rowsAtOnce, count - done) };
+}
+
+/** Runs `work` on several items at a time and yields the results in the order of the items. */
+async function* inOrder<T, R>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<R>,
+): AsyncGenerator<R, void, undefined> {
+  const atOnce = Math.min(MAX_CHUNKS, availableParallelism());
+  const pending: Promise<R>[] = [];
+  try {
+    for (const item of items) {
+      pending.push(work(item));
+      const first = pending.length < atOnce ? undefined : pending.shift();
+      if (first !== undefined) yield await first;
+    }
+    while (pending.length > 0) yield (await pending.shift()) as R;
+  } finally {
+    await Promise.allSettled(pending);
+  }
+}
+
+function decode({ dtype }: TensorEntry, bytes: Uint8Array, count: number): Float32Array {
+  if (dtype === "f64")
+    return Float32Array.from(new Float64Array(bytes.buffer, bytes.byteOffset, count));
+  return dequantizeRows(dtype, bytes, count);
+}
+
+/** Quantised blocks cannot hold NaN and infinity, and one of them spoils its whole block. */
+function requireRepresentable(
+  values: Float32Array,
+  { name, file }: TensorEntry,
+  dtype: DType,
+): void {
+  if (DTYPES[dtype].blockSize > 1) {
+    const found = values.find((value) => !Number.isFinite(value));
+    if (found === undefined) return;
+    throw new LabError(
+      "corrupt_file",
+      `${file}: ${name} holds ${found}, which ${dtype} cannot hold`,
+      {
+        hint: "A model with such weights has diverged in training or is damaged.",
+      },
+    );
+  }
+  if (dtype !== "f16") return;
+  const found = values.find((v) => Math.abs(v) >= F16_OVERFLOW && Number.isFinite(v));
+  if (found === undefined) return;
+  throw new LabError("bad_input", `${file}: ${name} holds ${found}, too large for f16`, {
+    hint: "Choose bf16 or f32.",
+  });
+}
