@@ -27,15 +27,15 @@ export interface JobContext<A> {
   readonly signal: AbortSignal;
   /** 1 for the first try; above 1 the work begins with what earlier attempts saved in the folder. */
   readonly attempt: number;
-  /** How far the work is. May be called as often as one likes. */
-  progress(step: number, more?: { total?: number; message?: string }): void;
+  /** How far the work is. May be called as often as one likes; written a few times a second. */
+  readonly progress: (step: number, more?: { total?: number; message?: string }) => void;
   /** Something worth keeping: always written. */
-  emit(event: Pick<EventFields, "message" | "metrics" | "samples">): void;
+  readonly emit: (event: Pick<EventFields, "message" | "metrics" | "samples">) => void;
   /** Adds to the record what is only known once the work has begun: hashes, the engine's version. */
-  describe(
-    known: Partial<Omit<Provenance, "command" | "versions">> & { engine?: string },
-  ): Promise<void>;
+  readonly describe: (known: LaterProvenance) => Promise<void>;
 }
+
+type LaterProvenance = Partial<Omit<Provenance, "command" | "versions">> & { engine?: string };
 
 export interface JobDefinition<A extends z.ZodObject, R extends JsonValue> {
   /** A short word: `train`, `eval`, `pull`. */
