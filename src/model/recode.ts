@@ -4,7 +4,7 @@ import { throwIfInterrupted } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
 import { readTensor } from "../checkpoint/open.ts";
 import type { TensorEntry } from "../checkpoint/types.ts";
-import { DTYPES, isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
+import { isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
 import { dequantizeRows, quantizeRows } from "../engine/quantize.ts";
 import type { ParameterSource } from "./parameters.ts";
 
@@ -12,8 +12,8 @@ import type { ParameterSource } from "./parameters.ts";
 const CHUNK_VALUES = 1 << 22;
 const MAX_CHUNKS = 4;
 
-/** The largest number that does not round to infinity in 16 bits is just below this. */
-const F16_OVERFLOW = 65_520;
+/** Larger numbers round to infinity in 16 bits. */
+const F16_LARGEST = 65_519.996;
 
 /**
  * The bytes of `source` as `dtype`, in order.
@@ -96,27 +96,35 @@ function decode({ dtype }: TensorEntry, bytes: Uint8Array, count: number): Float
   return dequantizeRows(dtype, bytes, count);
 }
 
-/** Quantised blocks cannot hold NaN and infinity, and one of them spoils its whole block. */
+/** Quantised blocks cannot hold NaN and infinity, of which one spoils its whole block; f16 ends at 65,504. */
 function requireRepresentable(
   values: Float32Array,
   { name, file }: TensorEntry,
   dtype: DType,
 ): void {
-  if (DTYPES[dtype].blockSize > 1) {
-    const found = values.find((value) => !Number.isFinite(value));
-    if (found === undefined) return;
+  const quantized = isQuantized(dtype);
+  if (!quantized && dtype !== "f16") return;
+  const found = firstBeyond(values, quantized ? Number.MAX_VALUE : F16_LARGEST);
+  if (found === undefined) return;
+  if (quantized)
     throw new LabError(
       "corrupt_file",
       `${file}: ${name} holds ${found}, which ${dtype} cannot hold`,
-      {
-        hint: "A model with such weights has diverged in training or is damaged.",
-      },
+      { hint: "A model with such weights has diverged in training or is damaged." },
     );
-  }
-  if (dtype !== "f16") return;
-  const found = values.find((v) => Math.abs(v) >= F16_OVERFLOW && Number.isFinite(v));
-  if (found === undefined) return;
-  throw new LabError("bad_input", `${file}: ${name} holds ${found}, too large for f16`, {
+  // f16 has NaN and infinities of its own.
+  const tooLarge = values.find((v) => Math.abs(v) > F16_LARGEST && Number.isFinite(v));
+  if (tooLarge === undefined) return;
+  throw new LabError("bad_input", `${file}: ${name} holds ${tooLarge}, too large for f16`, {
     hint: "Choose bf16 or f32.",
   });
+}
+
+/** The first value whose magnitude is not at most `largest`, which NaN never is. A loop: there are billions. */
+function firstBeyond(values: Float32Array, largest: number): number | undefined {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (!(Math.abs(value) <= largest)) return value;
+  }
+  return undefined;
 }
