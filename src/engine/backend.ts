@@ -86,6 +86,8 @@ export class Backend {
   readonly fallback: Backend | undefined;
   readonly #pool: ThreadPool | undefined;
   readonly #cancelToken: Context;
+  #computing = false;
+  readonly #afterwards: (() => void)[] = [];
 
   constructor({ device = "auto", threads = 1 }: BackendOptions = {}) {
     const kind = resolveDevice(device);
@@ -121,6 +123,11 @@ export class Backend {
     } else {
       this.fallback = new Backend({ device: "cpu", threads });
     }
+  }
+
+  /** ggml's version. */
+  get engineVersion(): string {
+    return `ggml ${library().version}`;
   }
 
   get pointer(): Pointer {
@@ -188,6 +195,27 @@ export class Backend {
     return this.#api.ggml_backend_reg_get_proc_address(registry, name);
   }
 
+  /** Marks the start of a computation. Throws `busy` while another one runs: a backend has one work buffer. */
+  begin(): void {
+    if (this.#computing)
+      throw new LabError("busy", "this model is already computing", {
+        hint: "Await the first call before the next one, or open the model twice.",
+      });
+    this.#computing = true;
+  }
+
+  /** Marks the end of a computation and does what waited for it. */
+  end(): void {
+    this.#computing = false;
+    for (const action of this.#afterwards.splice(0)) action();
+  }
+
+  /** Runs `action` now or, while a computation uses the memory that it frees, after that. */
+  whenIdle(action: () => void): void {
+    if (this.#computing) this.#afterwards.push(action);
+    else action();
+  }
+
   /** Asks a running computation to stop (processor only; other devices finish their graph). */
   setCancelled(cancelled: boolean): void {
     this.#api.ggml_set_no_alloc(this.#cancelToken.pointer, cancelled);
@@ -195,10 +223,13 @@ export class Backend {
 
   [Symbol.dispose](): void {
     if (this.#pointer === undefined) return;
-    this.#api.ggml_backend_free(this.#pointer);
+    const pointer = this.#pointer;
     this.#pointer = undefined;
-    this.#pool?.[Symbol.dispose]();
-    this.#cancelToken[Symbol.dispose]();
-    this.fallback?.[Symbol.dispose]();
+    this.whenIdle(() => {
+      this.#api.ggml_backend_free(pointer);
+      this.#pool?.[Symbol.dispose]();
+      this.#cancelToken[Symbol.dispose]();
+      this.fallback?.[Symbol.dispose]();
+    });
   }
 }

@@ -39,7 +39,11 @@ export class Executor {
 
   /** Plans and reserves the memory of every tensor of `graph`. Throws `out_of_memory`. */
   allocate(graph: Pointer): void {
-    invariant(!this.#running, "a graph was allocated while another one computes");
+    if (this.#running)
+      throw new LabError("busy", "a graph was allocated in the memory of one that is computing", {
+        hint: "Await the computation first, or give each graph an executor of its own.",
+      });
+    this.#allocated = undefined;
     if (!this.#open().allocate(graph))
       throw new LabError(
         "out_of_memory",
@@ -59,16 +63,13 @@ export class Executor {
   /**
    * Computes the graph that was allocated last, off the main thread.
    *
-   * @throws LabError `interrupted` when `signal` fires, `engine_failed` when the backend reports a failure
+   * @throws LabError `busy` while the backend computes, `interrupted` when `signal` fires, `engine_failed` when the backend reports a failure
    */
   async compute(graph: Pointer, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     const planner = this.#open();
     invariant(this.#allocated === graph, "a graph was computed before it was allocated");
     if (signal?.aborted) throw interrupted();
-    if (this.#running)
-      throw new LabError("busy", "this model is already computing", {
-        hint: "Await the first call before the next one, or open the model twice.",
-      });
+    this.backend.begin();
     const cancel = (): void => {
       this.backend.setCancelled(true);
     };
@@ -91,12 +92,22 @@ export class Executor {
       this.#running = false;
       signal?.removeEventListener("abort", cancel);
       this.backend.setCancelled(false);
+      this.backend.end();
     }
   }
 
+  /** Whether the values of `graph` are those in memory: no other graph was allocated after it. */
+  holds(graph: Pointer): boolean {
+    return this.#planner !== undefined && this.#allocated === graph;
+  }
+
   [Symbol.dispose](): void {
-    this.#planner?.free();
+    const planner = this.#planner;
+    if (planner === undefined) return;
     this.#planner = undefined;
+    this.backend.whenIdle(() => {
+      planner.free();
+    });
   }
 }
 

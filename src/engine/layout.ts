@@ -9,7 +9,15 @@ import type { GgmlApi, Pointer } from "./api.ts";
 import { DTYPES, type DType } from "./dtypes.ts";
 
 /** Byte offsets inside `struct ggml_tensor` (ggml 0.25, 64-bit). */
-export const TENSOR_OFFSET = { buffer: 8, ne: 16, nb: 48, src: 152, data: 248, name: 256 } as const;
+export const TENSOR_OFFSET = {
+  buffer: 8,
+  ne: 16,
+  nb: 48,
+  src: 152,
+  viewSource: 232,
+  data: 248,
+  name: 256,
+} as const;
 
 export function assertLayout(api: GgmlApi): void {
   const wrong: string[] = [];
@@ -39,6 +47,9 @@ export function assertLayout(api: GgmlApi): void {
       expect(`nb[${i}]`, readInt64(a, TENSOR_OFFSET.nb + 8 * i), n);
     });
     expect("src[0]", readPointer(b, TENSOR_OFFSET.src), a);
+    const view = api.ggml_permute(context, b, 1, 0, 2, 3);
+    expect("view_src", readPointer(view, TENSOR_OFFSET.viewSource), b);
+    expect("view_src", readPointer(a, TENSOR_OFFSET.viewSource), null);
     expect("data", readPointer(a, TENSOR_OFFSET.data), null);
     expect("buffer", readPointer(a, TENSOR_OFFSET.buffer), null);
     expect("name", koffi.decode(a, TENSOR_OFFSET.name, "char", 6), "layout");
@@ -51,6 +62,11 @@ export function assertLayout(api: GgmlApi): void {
 /** Points a header at a buffer, as llama.cpp does to ask a device about an operation before any memory exists. */
 export function setTensorBuffer(tensor: Pointer, buffer: Pointer | null): void {
   koffi.encode(tensor, TENSOR_OFFSET.buffer, "void *", buffer);
+}
+
+/** The tensor whose memory a view shows; the tensor itself where it is none. */
+export function memoryOwner(tensor: Pointer): Pointer {
+  return readPointer(tensor, TENSOR_OFFSET.viewSource) ?? tensor;
 }
 
 /** The sizes and byte strides that ggml computed for a tensor, fastest axis first. */
