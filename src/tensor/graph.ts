@@ -10,9 +10,10 @@ import type { Backend } from "../engine/backend.ts";
 import type { DType } from "../engine/dtypes.ts";
 import { newTensor, setName } from "../engine/emit.ts";
 import { Executor } from "../engine/executor.ts";
+import { memoryOwner } from "../engine/layout.ts";
 import { library } from "../engine/library.ts";
 import { Context } from "../engine/memory.ts";
-import { assertShape, type Shape } from "./shape.ts";
+import { assertShape, describeShape, type Shape } from "./shape.ts";
 import { contiguousStrides, Tensor, type Provenance } from "./tensor.ts";
 
 const DEFAULT_MAX_NODES = 4096;
@@ -30,6 +31,12 @@ export class Graph {
   readonly #ownsExecutor: boolean;
   readonly #context: Context;
   readonly #graph: Pointer;
+  /** Tensors from outside that operations use; the graph has room for as many as for operations. */
+  readonly #outside = new Set<Pointer>();
+  /** Whose memory keeps its values after `compute`: inputs and outputs; and tensors from outside, at any time. */
+  readonly #kept = new Set<Pointer>();
+  readonly #borrowed = new Set<Pointer>();
+  readonly #maxNodes: number;
   #allocated = false;
   #disposed = false;
 
@@ -37,19 +44,24 @@ export class Graph {
     this.backend = backend;
     this.executor = executor ?? new Executor(backend, { maxNodes: 2 * maxNodes });
     this.#ownsExecutor = executor === undefined;
-    // ggml ends the process when a graph overflows: its capacity covers every operation and the weights they use.
+    this.#maxNodes = maxNodes;
+    // ggml ends the process when a graph overflows: its capacity covers every operation and the tensors they use.
     const capacity = 2 * maxNodes;
     this.#context = new Context({ tensors: maxNodes, graphNodes: capacity });
     const { api } = library();
     this.#graph = api.ggml_new_graph_custom(this.#context.pointer, capacity, false);
   }
 
-  /** A tensor that is written before computing and keeps its memory during it. */
+  /** A tensor that is written once allocated, and keeps its values until it is written again. */
   input(dtype: DType, shape: Shape, name?: string): Tensor {
     assertShape(shape);
     const strides = contiguousStrides(dtype, shape);
     const pointer = this.emit((context) => newTensor(context, dtype, shape));
-    library().api.ggml_set_input(pointer);
+    const { api } = library();
+    api.ggml_set_input(pointer);
+    api.ggml_set_output(pointer);
+    api.ggml_build_forward_expand(this.#graph, pointer);
+    this.#kept.add(pointer);
     if (name !== undefined) setName(pointer, name);
     return new Tensor({
       pointer,
@@ -63,6 +75,8 @@ export class Graph {
 
   /** The same tensor as part of this graph: lets an operation start from weights alone. */
   use(tensor: Tensor): Tensor {
+    this.join([tensor]);
+    this.#borrowed.add(memoryOwner(tensor.pointer));
     return new Tensor({ ...tensorFields(tensor), graph: this });
   }
 
@@ -78,6 +92,15 @@ export class Graph {
     return create(this.#context.pointer);
   }
 
+  /** Counts the tensors from outside among the inputs of an operation. */
+  join(inputs: readonly Tensor[]): void {
+    for (const input of inputs) if (input.graph === undefined) this.#outside.add(input.pointer);
+    if (this.#outside.size > this.#maxNodes)
+      throw new LabError("internal", "internal: more weights than the graph has room for", {
+        hint: "Give the graph a larger `maxNodes`.",
+      });
+  }
+
   /** Records the result of an operation. */
   result(
     pointer: Pointer,
@@ -91,14 +114,37 @@ export class Graph {
   output(...tensors: readonly Tensor[]): void {
     const { api } = library();
     for (const tensor of tensors) {
+      const owner = memoryOwner(tensor.pointer);
+      // A view is only as lasting as what it shows.
       api.ggml_set_output(tensor.pointer);
+      api.ggml_set_output(owner);
+      this.#kept.add(owner);
       this.require(tensor);
     }
+  }
+
+  /** Throws unless `tensor` holds values of this graph's last computation, or ones that were written to it. */
+  assertKept(tensor: Tensor): void {
+    const owner = this.#disposed ? undefined : memoryOwner(tensor.pointer);
+    if (owner !== undefined && this.#borrowed.has(owner)) return;
+    if (owner === undefined || !this.#allocated || !this.executor.holds(this.#graph))
+      throw new LabError("bad_input", `${describeShape(tensor)} has no memory of its own now`, {
+        hint: "Read and write the tensors of a graph after `allocate`, before its executor serves another graph.",
+      });
+    if (!this.#kept.has(owner))
+      throw new LabError(
+        "bad_input",
+        `${describeShape(tensor)} is not kept: its memory is reused`,
+        {
+          hint: "Mark it with `graph.output(x)` before `graph.allocate()`.",
+        },
+      );
   }
 
   /** Adds a tensor to what is computed without keeping it: for operations with an effect, such as filling a cache. */
   require(tensor: Tensor): void {
     invariant(tensor.graph === this, "a tensor of another graph");
+    invariant(!this.#allocated, "a result was asked for after the graph was allocated");
     library().api.ggml_build_forward_expand(this.#graph, tensor.pointer);
   }
 
@@ -108,12 +154,16 @@ export class Graph {
 
   /** Reserves memory for all values. Inputs are written after this. */
   allocate(): void {
+    invariant(!this.#disposed, "graph used after it was freed");
+    // ggml would take the tensors' old places for memory of their own.
+    invariant(!this.#allocated, "graph allocated twice");
     this.executor.allocate(this.#graph);
     this.#allocated = true;
   }
 
   /** Computes every output. */
   async compute(options: { signal?: AbortSignal } = {}): Promise<void> {
+    invariant(!this.#disposed, "graph used after it was freed");
     invariant(this.#allocated, "graph computed before it was allocated");
     await this.executor.compute(this.#graph, options);
   }
@@ -121,7 +171,9 @@ export class Graph {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#context[Symbol.dispose]();
+    this.backend.whenIdle(() => {
+      this.#context[Symbol.dispose]();
+    });
     if (this.#ownsExecutor) this.executor[Symbol.dispose]();
   }
 }

@@ -26,19 +26,40 @@ export function describeShape(tensor: {
   return `${name}${tensor.dtype} ${formatShape(tensor.shape)}`;
 }
 
+/** ggml's kernels count values in 32 bits. */
+const MAX_ELEMENTS = 2 ** 31 - 1;
+
 /** One to four axes of positive whole sizes that ggml can count. */
 export function assertShape(shape: Shape): void {
   const sizesFit = shape.every((size) => Number.isInteger(size) && size >= 1);
-  if (shape.length < 1 || shape.length > MAX_RANK || !sizesFit || elementCount(shape) > 2 ** 40)
+  if (shape.length < 1 || shape.length > MAX_RANK || !sizesFit)
     throw new LabError("bad_input", `${formatShape(shape)} is no tensor shape`, {
       hint: `A shape has 1 to ${MAX_RANK} axes, each of at least 1.`,
     });
+  if (elementCount(shape) > MAX_ELEMENTS)
+    throw new LabError(
+      "unsupported",
+      `${formatShape(shape)} has more than ${MAX_ELEMENTS} values`,
+      {
+        hint: "Use a smaller batch, or split the tensor.",
+      },
+    );
 }
 
 /** Whether `b` can be stretched along axes of size 1 (aligned at the last axis) to the shape of `a`. */
 export function broadcastsTo(b: Shape, a: Shape): boolean {
   if (b.length > a.length) return false;
   return b.every((size, i) => size === 1 || size === a[a.length - b.length + i]);
+}
+
+/** The shape to which both stretch (aligned at the last axis), or undefined where they do not fit. */
+export function broadcastShapes(a: Shape, b: Shape): Shape | undefined {
+  const rank = Math.max(a.length, b.length);
+  const shape = Array.from({ length: rank }, (_, i) => {
+    const [m, n] = [a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1];
+    return m === 1 ? n : n === 1 || m === n ? m : NaN;
+  });
+  return shape.some(Number.isNaN) ? undefined : shape;
 }
 
 /** A negative axis counts from the end. */

@@ -3,10 +3,10 @@
  * made. Handles are cheap; the memory belongs to a `TensorStore` (weights, caches) or to the executor of a `Graph`.
  */
 import type { Pointer } from "../engine/api.ts";
-import { DTYPES, isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
+import { DTYPES, rowBytes, type DType } from "../engine/dtypes.ts";
 import { dequantizeRows } from "../engine/quantize.ts";
 import { library } from "../engine/library.ts";
-import { LabError } from "../base/errors.ts";
+import { invariant, LabError } from "../base/errors.ts";
 import type { Graph } from "./graph.ts";
 import { describeShape, elementCount, type Shape } from "./shape.ts";
 
@@ -80,20 +80,21 @@ export class Tensor {
 
   /** Copies values or ids in; their number and type must be the tensor's. */
   write(values: Float32Array | Int32Array | BigInt64Array | Uint16Array | Uint8Array): void {
-    const { BYTES_PER_ELEMENT: bytesEach } = values;
-    const plain = !isQuantized(this.dtype) && DTYPES[this.dtype].blockBytes === bytesEach;
-    if ((!plain && !(values instanceof Uint8Array)) || values.byteLength !== this.sizeBytes)
+    const expected = ARRAY_OF[this.dtype];
+    const typeFits =
+      values instanceof Uint8Array || (expected !== undefined && values instanceof expected);
+    if (!typeFits || values.byteLength !== this.sizeBytes)
       throw new LabError(
         "bad_input",
-        `${values.length} values of ${bytesEach} bytes do not fill ${describeShape(this)}`,
+        `${values.constructor.name} of ${values.length} does not fill ${describeShape(this)}`,
       );
-    this.#assertContiguous("write");
+    this.#assertAccessible("write");
     library().api.ggml_backend_tensor_set(this.pointer, values, 0, this.sizeBytes);
   }
 
   /** Copies raw bytes over a part of the tensor, `offset` bytes from its start. */
   writeBytesAt(offset: number, bytes: Uint8Array): void {
-    this.#assertContiguous("write");
+    this.#assertAccessible("write");
     if (offset < 0 || offset + bytes.length > this.sizeBytes)
       throw new LabError(
         "bad_input",
@@ -104,7 +105,7 @@ export class Tensor {
 
   /** Copies the whole tensor from a native address, off the main thread; repacks it where its buffer does that. */
   async writeFrom(address: Pointer): Promise<void> {
-    this.#assertContiguous("write");
+    this.#assertAccessible("write");
     const { api } = library();
     await new Promise<void>((resolve, reject) => {
       api.ggml_backend_tensor_set.async(this.pointer, address, 0, this.sizeBytes, (error) => {
@@ -116,7 +117,7 @@ export class Tensor {
 
   /** Fills rows `[start, start + count)` of the first axis with zero bytes. */
   clearRows(start: number, count: number): void {
-    this.#assertContiguous("clear");
+    this.#assertAccessible("clear");
     const rowBytes = this.sizeBytes / this.dim(0);
     if (start < 0 || count < 0 || start + count > this.dim(0))
       throw new LabError("bad_input", `rows ${start}…${start + count} of ${describeShape(this)}`);
@@ -139,7 +140,7 @@ export class Tensor {
   }
 
   readBytes(): Uint8Array {
-    this.#assertContiguous("read");
+    this.#assertAccessible("read");
     if (!this.readable)
       throw new LabError(
         "unsupported",
@@ -153,13 +154,28 @@ export class Tensor {
     return bytes;
   }
 
-  #assertContiguous(verb: string): void {
+  #assertAccessible(verb: string): void {
     if (!this.contiguous)
       throw new LabError("bad_input", `cannot ${verb} a view with gaps, ${describeShape(this)}`, {
         hint: "Take `contiguous(x)` in the graph first.",
       });
+    this.graph?.assertKept(this);
+    // ggml ends the process when a tensor without memory is touched.
+    invariant(
+      library().api.ggml_get_data(this.pointer) !== null,
+      `cannot ${verb} ${describeShape(this)}: it has no memory`,
+    );
   }
 }
+
+/** What holds the values of a tensor in JavaScript; raw bytes do for every type. */
+const ARRAY_OF: Partial<Record<DType, new (length: number) => ArrayBufferView>> = {
+  f32: Float32Array,
+  f16: Uint16Array,
+  bf16: Uint16Array,
+  i32: Int32Array,
+  i64: BigInt64Array,
+};
 
 /** Row-major byte strides of a tensor without gaps. */
 export function contiguousStrides(dtype: DType, shape: Shape): number[] {

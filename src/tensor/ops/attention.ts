@@ -5,9 +5,10 @@
 import * as emit from "../../engine/emit.ts";
 import { DTYPES, type DType } from "../../engine/dtypes.ts";
 import { library } from "../../engine/library.ts";
+import { broadcastsTo } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
-import { contiguous } from "./layout.ts";
+import { graphOf, refuse, requireFinite, requireFloat32, rowsAreDense } from "./check.ts";
+import { contiguous, denseRows } from "./layout.ts";
 
 /**
  * softmax(scale · x + mask) over the last axis.
@@ -20,6 +21,7 @@ export function softmax(
   { mask, scale = 1 }: { mask?: Tensor; scale?: number } = {},
 ): Tensor {
   requireFloat32("softmax", x);
+  requireFinite("softmax", [x], "scale", scale);
   const dense = contiguous(x);
   if (mask !== undefined) {
     const shapesFit =
@@ -28,7 +30,7 @@ export function softmax(
       x.rank >= 2 &&
       mask.dim(-1) === x.dim(-1) &&
       mask.dim(-2) === x.dim(-2) &&
-      mask.shape.slice(0, -2).every((n, i) => x.dim(x.rank - mask.rank + i) % n === 0);
+      broadcastsTo(mask.shape, x.shape);
     const typeFits = mask.dtype === "f32" || mask.dtype === "f16";
     if (!shapesFit || !typeFits || !mask.contiguous)
       refuse("softmax", [x, mask], "the mask does not fit the scores");
@@ -61,23 +63,27 @@ export function rope(
   settings: emit.RopeSettings & { backward?: boolean },
 ): Tensor {
   requireFloat32("rope", x);
-  const { dims } = settings;
+  const { dims, theta } = settings;
   if (x.rank !== 3 || positions.rank !== 1 || positions.dtype !== "i32")
     refuse("rope", [x, positions], "needs [R, N, H] and one i32 position for each R");
   if (x.dim(0) !== positions.dim(0))
     refuse("rope", [x, positions], "needs one position for each row");
   if (!Number.isInteger(dims) || dims < 2 || dims % 2 !== 0 || dims > x.dim(-1))
     refuse("rope", [x, positions], `cannot rotate ${dims} of ${x.dim(-1)} values`);
-  const dense = rowsAreDense(x) ? x : contiguous(x);
+  // ggml copies the values that are not rotated in pairs.
+  if (x.dim(-1) % 2 !== 0) refuse("rope", [x, positions], "needs an even head size");
+  if (!(theta > 0 && theta < Infinity)) refuse("rope", [x, positions], `theta is ${theta}`);
+  const dense = denseRows(x);
+  const places = contiguous(positions);
   const { backward = false } = settings;
   const graph = graphOf("rope", [x, positions]);
   const pointer = graph.emit((c) =>
-    emit.rope(c, dense.pointer, positions.pointer, { ...settings, backward }),
+    emit.rope(c, dense.pointer, places.pointer, { ...settings, backward }),
   );
   return graph.result(pointer, {
     dtype: "f32",
     shape: x.shape,
-    made: { op: "rope", inputs: [dense, positions], settings: { ...settings, backward } },
+    made: { op: "rope", inputs: [dense, places], settings: { ...settings, backward } },
   });
 }
 
@@ -121,6 +127,7 @@ export function flashAttention(
     refuse(op, all, "keys and values have a type without fused attention");
   if (h % DTYPES[k.dtype].blockSize !== 0) refuse(op, all, `heads are no whole ${k.dtype} blocks`);
   if (![q, k, v].every(rowsAreDense)) refuse(op, all, "heads must be dense");
+  requireFinite(op, all, "scale", scale);
   const graph = graphOf(op, all);
   const pointer = graph.emit((c) =>
     emit.flashAttention(c, { q: q.pointer, k: k.pointer, v: v.pointer, mask: mask.pointer }, scale),

@@ -1,25 +1,28 @@
 /** Operations on each value: sums and products with broadcasting, and functions of one value. All in f32. */
 import type { FunctionName } from "../../engine/api.ts";
 import { library } from "../../engine/library.ts";
-import { broadcastsTo } from "../shape.ts";
+import { broadcastShapes, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
-import { broadcastTo, contiguous } from "./layout.ts";
+import { graphOf, refuse, requireFinite, requireFloat32 } from "./check.ts";
+import { broadcastTo, denseRows, packed } from "./layout.ts";
 
 type Binary = "add" | "sub" | "mul" | "div";
 
 function binary(op: Binary, a: Tensor, b: Tensor): Tensor {
   requireFloat32(op, a, b);
+  const shape = broadcastShapes(a.shape, b.shape);
+  if (shape === undefined) refuse(op, [a, b], "shapes do not broadcast");
   // ggml stretches its second operand only.
-  if (!broadcastsTo(b.shape, a.shape)) {
-    if (!broadcastsTo(a.shape, b.shape)) refuse(op, [a, b], "shapes do not broadcast");
-    return binary(op, broadcastTo(a, b.shape), b);
+  if (!sameShape(a.shape, shape)) {
+    const commutes = op === "add" || op === "mul";
+    if (commutes && sameShape(b.shape, shape)) return binary(op, b, a);
+    return binary(op, broadcastTo(a, shape), b);
   }
-  const x = rowsAreDense(a) ? a : contiguous(a);
-  const y = rowsAreDense(b) ? b : contiguous(b);
-  const graph = graphOf(op, [a, b]);
+  const x = denseRows(a);
+  const y = denseRows(b);
+  const graph = graphOf(op, [x, y]);
   const pointer = graph.emit((c) => library().api[`ggml_${op}`](c, x.pointer, y.pointer));
-  return graph.result(pointer, { dtype: "f32", shape: a.shape, made: { op, inputs: [x, y] } });
+  return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [x, y] } });
 }
 
 export const add = (a: Tensor, b: Tensor): Tensor => binary("add", a, b);
@@ -52,7 +55,7 @@ function apply(
   x: Tensor,
 ): Tensor {
   requireFloat32(op, x);
-  const dense = contiguous(x);
+  const dense = denseRows(x);
   const graph = graphOf(op, [x]);
   const pointer = graph.emit((c) => library().api[name](c, dense.pointer));
   return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op, inputs: [dense] } });
@@ -78,7 +81,9 @@ export const silu = (x: Tensor): Tensor => unary("silu", x);
 /** `factor · x + offset` with numbers. */
 export function scale(x: Tensor, factor: number, offset = 0): Tensor {
   requireFloat32("scale", x);
-  const dense = contiguous(x);
+  requireFinite("scale", [x], "factor", factor);
+  requireFinite("scale", [x], "offset", offset);
+  const dense = packed(x);
   const graph = graphOf("scale", [x]);
   const pointer = graph.emit((c) =>
     library().api.ggml_scale_bias(c, dense.pointer, factor, offset),
@@ -92,7 +97,7 @@ export function scale(x: Tensor, factor: number, offset = 0): Tensor {
 
 export function clamp(x: Tensor, { min, max }: { min: number; max: number }): Tensor {
   requireFloat32("clamp", x);
-  if (!(min <= max)) refuse("clamp", [x], `min ${min} is above max ${max}`);
+  if (!(min <= max)) refuse("clamp", [x], `min ${min} is not below max ${max}`);
   const graph = graphOf("clamp", [x]);
   // ggml's clamp writes into its input's memory: it gets a copy.
   const copy = scale(x, 1);
@@ -100,7 +105,7 @@ export function clamp(x: Tensor, { min, max }: { min: number; max: number }): Te
   return graph.result(pointer, {
     dtype: "f32",
     shape: x.shape,
-    made: { op: "clamp", inputs: [copy], settings: { min, max } },
+    made: { op: "clamp", inputs: [x], settings: { min, max } },
   });
 }
 
@@ -110,11 +115,23 @@ export function geluFast(x: Tensor): Tensor {
 }
 
 /**
- * GELU in its tanh form (`gelu_new`), exact in f32 and differentiable: x · σ(2u), u = √(2/π)·(x + 0.044715·x³),
- * since ½(1 + tanh u) = σ(2u). Hendrycks & Gimpel 2016, arXiv 1606.08415, §2.
+ * GELU in its tanh form (`gelu_new`), exact in f32: x · σ(z), z = 2·√(2/π)·(x + 0.044715·x³), since
+ * ½·(1 + tanh u) = σ(2u). Hendrycks & Gimpel 2016, arXiv 1606.08415, §2. Computed as silu(z) / (z/x): ggml's `silu` is
+ * ten times as fast as its `sigmoid`, and z/x is never 0.
  */
 export function gelu(x: Tensor): Tensor {
+  const { ratio, z } = geluArgument(x);
+  const { pointer, shape } = div(silu(z), ratio);
+  return graphOf("gelu", [x]).result(pointer, {
+    dtype: "f32",
+    shape,
+    made: { op: "gelu", inputs: [x] },
+  });
+}
+
+/** z of `gelu`, and z/x. */
+export function geluArgument(x: Tensor): { ratio: Tensor; z: Tensor } {
   const k = 2 * Math.sqrt(2 / Math.PI);
-  const u2 = mul(x, scale(sqr(x), 0.044715 * k, k));
-  return mul(x, sigmoid(u2));
+  const ratio = scale(sqr(x), 0.044715 * k, k);
+  return { ratio, z: mul(x, ratio) };
 }

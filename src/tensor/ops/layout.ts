@@ -13,7 +13,15 @@ import {
   type Shape,
 } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
+import {
+  graphOf,
+  isDecodable,
+  isPacked,
+  refuse,
+  requireFloat32,
+  requireReadable,
+  rowsAreDense,
+} from "./check.ts";
 
 /** The same values, one after another in memory; `x` itself where they already are. */
 export function contiguous(x: Tensor): Tensor {
@@ -28,6 +36,27 @@ export function contiguous(x: Tensor): Tensor {
   });
 }
 
+/**
+ * Like `contiguous`, and with the strides of a fresh tensor also along axes of size 1, where a view may have others.
+ * ggml's kernels assert them, although they never use them.
+ */
+export function packed(x: Tensor): Tensor {
+  const dense = contiguous(x);
+  return isPacked(dense) ? dense : relabel(dense, x.shape);
+}
+
+/** `x` with the values of each row side by side: itself where they are, else a copy. */
+export function denseRows(x: Tensor): Tensor {
+  return rowsAreDense(x) ? x : packed(x);
+}
+
+/** A header of its own on contiguous values. */
+function relabel(x: Tensor, shape: Shape): Tensor {
+  const graph = graphOf("reshape", [x]);
+  const pointer = graph.emit((c) => emit.reshape(c, x.pointer, shape));
+  return graph.result(pointer, { dtype: x.dtype, shape, made: { op: "reshape", inputs: [x] } });
+}
+
 /** The same values under another shape of equal size; one axis may be -1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = elementCount(shape.filter((n) => n !== -1));
@@ -36,30 +65,21 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   if (elementCount(target) !== x.size)
     refuse("reshape", [x], `has ${x.size} values, ${formatShape(shape)} does not`);
   if (sameShape(x.shape, target)) return x;
+  requireReadable("reshape", x);
   if (isQuantized(x.dtype) && target.at(-1) !== x.dim(-1))
     refuse("reshape", [x], "rows of quantised values keep their length");
-  const graph = graphOf("reshape", [x]);
   if (!x.contiguous && !isQuantized(x.dtype)) {
     const strides = reshapedStrides(x, target);
     if (strides?.at(-1) === DTYPES[x.dtype].blockBytes) {
+      const graph = graphOf("reshape", [x]);
       const pointer = graph.emit((c) =>
         emit.view(c, x.pointer, { shape: target, strides, offset: 0 }),
       );
-      return graph.result(pointer, {
-        dtype: x.dtype,
-        shape: target,
-        strides,
-        made: { op: "reshape", inputs: [x] },
-      });
+      const made = { op: "reshape", inputs: [x] };
+      return graph.result(pointer, { dtype: x.dtype, shape: target, strides, made });
     }
   }
-  const dense = contiguous(x);
-  const pointer = graph.emit((c) => emit.reshape(c, dense.pointer, target));
-  return graph.result(pointer, {
-    dtype: x.dtype,
-    shape: target,
-    made: { op: "reshape", inputs: [dense] },
-  });
+  return relabel(contiguous(x), target);
 }
 
 /** Axes in another order: axis `i` of the result is axis `axes[i]` of `x`. A view. */
@@ -67,6 +87,12 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
   const sorted = [...axes].sort((a, b) => a - b);
   if (axes.length !== x.rank || sorted.some((axis, i) => axis !== i))
     refuse("permute", [x], `${formatShape(axes)} is no order of its axes`);
+  requireReadable("permute", x);
+  if (isQuantized(x.dtype) && axes.at(-1) !== x.rank - 1)
+    refuse("permute", [x], "rows of quantised values stay rows");
+  // ggml's permute passes strides through 32-bit integers.
+  if (x.shape.some((n, i) => n > 1 && (x.strides[i] ?? 0) >= 2 ** 31))
+    refuse("permute", [x], "neighbours are 2 GiB or more apart");
   const graph = graphOf("permute", [x]);
   const pointer = graph.emit((c) => emit.permute(c, x.pointer, axes));
   return graph.result(pointer, {
@@ -98,7 +124,18 @@ export function slice(
   const { blockSize } = DTYPES[x.dtype];
   if (at === x.rank - 1 && (start % blockSize !== 0 || length % blockSize !== 0))
     refuse("slice", [x], `a range of quantised values must be whole blocks of ${blockSize}`);
+  requireReadable("slice", x);
   if (start === 0 && length === x.dim(at)) return x;
+  const element = DTYPES[x.dtype].blockBytes;
+  const denseAxis = x.strides.indexOf(element);
+  if (!rowsAreDense(x)) {
+    // A view's last axis is dense in ggml: bring the dense axis there, and back.
+    if (denseAxis === -1) return slice(packed(x), { axis, start, length });
+    const others = x.shape.map((_, i) => i).filter((i) => i !== denseAxis);
+    const order = [...others, denseAxis];
+    const turned = slice(permute(x, order), { axis: order.indexOf(at), start, length });
+    return permute(turned, invertAxes(order));
+  }
   const graph = graphOf("slice", [x]);
   const shape = x.shape.map((n, i) => (i === at ? length : n));
   const step = x.strides[at] ?? 0;
@@ -112,6 +149,11 @@ export function slice(
   });
 }
 
+/** The order of axes that undoes `permute(x, axes)`. */
+export function invertAxes(axes: readonly number[]): number[] {
+  return axes.map((_, i) => axes.indexOf(i));
+}
+
 /** Stretches axes of size 1 (and adds leading axes) to `shape`. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   assertShape(shape);
@@ -119,7 +161,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   requireFloat32("broadcastTo", x);
   if (!broadcastsTo(x.shape, shape))
     refuse("broadcastTo", [x], `does not fit ${formatShape(shape)}`);
-  const dense = contiguous(x);
+  const dense = denseRows(x);
   const graph = graphOf("broadcastTo", [x]);
   const pointer = graph.emit((c) => emit.repeat(c, dense.pointer, shape));
   return graph.result(pointer, {
@@ -135,16 +177,16 @@ export function concat(a: Tensor, b: Tensor, { axis }: { axis: number }): Tensor
   const at = normalizeAxis(axis, a.rank);
   if (a.rank !== b.rank || a.shape.some((n, i) => i !== at && n !== b.shape[i]))
     refuse("concat", [a, b], `shapes differ outside axis ${axis}`);
-  const inputs = [contiguous(a), contiguous(b)] as const;
+  const shape = a.shape.map((n, i) => (i === at ? n + b.dim(at) : n));
+  assertShape(shape);
   const graph = graphOf("concat", [a, b]);
   const pointer = graph.emit((c) =>
-    emit.concat(c, inputs[0].pointer, inputs[1].pointer, { axis: at, rank: a.rank }),
+    emit.concat(c, a.pointer, b.pointer, { axis: at, rank: a.rank }),
   );
-  const shape = a.shape.map((n, i) => (i === at ? n + b.dim(at) : n));
   return graph.result(pointer, {
     dtype: "f32",
     shape,
-    made: { op: "concat", inputs, settings: { axis: at } },
+    made: { op: "concat", inputs: [a, b], settings: { axis: at } },
   });
 }
 
@@ -155,19 +197,15 @@ export function padEnd(x: Tensor, { axis, amount }: { axis: number; amount: numb
   if (!Number.isInteger(amount) || amount < 0)
     refuse("padEnd", [x], `cannot append ${amount} zeros`);
   if (amount === 0) return x;
-  const dense = rowsAreDense(x) ? x : contiguous(x);
+  const shape = x.shape.map((n, i) => (i === at ? n + amount : n));
+  assertShape(shape);
+  const amounts = x.shape.map((_, i) => (i === at ? amount : 0));
   const graph = graphOf("padEnd", [x]);
-  const pointer = graph.emit((c) =>
-    emit.pad(
-      c,
-      dense.pointer,
-      x.shape.map((_, i) => (i === at ? amount : 0)),
-    ),
-  );
+  const pointer = graph.emit((c) => emit.pad(c, x.pointer, amounts));
   return graph.result(pointer, {
     dtype: "f32",
-    shape: x.shape.map((n, i) => (i === at ? n + amount : n)),
-    made: { op: "padEnd", inputs: [dense], settings: { axis: at, amount } },
+    shape,
+    made: { op: "padEnd", inputs: [x], settings: { axis: at, amount } },
   });
 }
 
@@ -175,10 +213,12 @@ export function padEnd(x: Tensor, { axis, amount }: { axis: number; amount: numb
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   const floating: readonly DType[] = ["f32", "f16", "bf16"];
-  if (!floating.includes(dtype) || !(floating.includes(x.dtype) || isQuantized(x.dtype)))
+  if (!floating.includes(dtype) || !isDecodable(x.dtype))
     refuse("cast", [x], `cannot become ${dtype}`);
-  const dense = contiguous(x);
+  requireReadable("cast", x);
+  // ggml decodes quantised values to f32 only.
+  if (isQuantized(x.dtype) && dtype !== "f32") return cast(cast(x, "f32"), dtype);
   const graph = graphOf("cast", [x]);
-  const pointer = graph.emit((c) => emit.cast(c, dense.pointer, dtype));
-  return graph.result(pointer, { dtype, shape: x.shape, made: { op: "cast", inputs: [dense] } });
+  const pointer = graph.emit((c) => emit.cast(c, x.pointer, dtype));
+  return graph.result(pointer, { dtype, shape: x.shape, made: { op: "cast", inputs: [x] } });
 }

@@ -1,8 +1,18 @@
 /** Rows by number: reading them from a table, writing them into one. */
+import { DTYPES } from "../../engine/dtypes.ts";
 import { library } from "../../engine/library.ts";
+import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, refuse, requireFloat32, rowsAreDense } from "./check.ts";
-import { contiguous } from "./layout.ts";
+import {
+  graphOf,
+  isDecodable,
+  isEncodable,
+  refuse,
+  requireFloat32,
+  requireReadable,
+  rowsAreDense,
+} from "./check.ts";
+import { denseRows, reshape } from "./layout.ts";
 
 /**
  * Rows of a table: `[V, D]` by i32 ids `[R]` → f32 `[R, D]`.
@@ -14,9 +24,9 @@ export function takeRows(table: Tensor, ids: Tensor): Tensor {
   const op = "takeRows";
   if (table.rank !== 2 || ids.rank !== 1 || ids.dtype !== "i32")
     refuse(op, [table, ids], "needs a table of two axes and one axis of i32 ids");
-  if (table.dtype === "i32" || table.dtype === "i64")
-    refuse(op, [table, ids], "needs a float table");
-  const rows = rowsAreDense(table) ? table : contiguous(table);
+  if (!isDecodable(table.dtype)) refuse(op, [table, ids], "needs a floating or quantised table");
+  requireReadable(op, table);
+  const rows = denseRows(table);
   const graph = graphOf(op, [table, ids]);
   const pointer = graph.emit((c) => library().api.ggml_get_rows(c, rows.pointer, ids.pointer));
   return graph.result(pointer, {
@@ -27,18 +37,22 @@ export function takeRows(table: Tensor, ids: Tensor): Tensor {
 }
 
 /**
- * Writes f32 rows `[R, D]` over rows `ids` (i64 `[R]`) of a table `[S, D]` of any type, converting them.
- * The result must be `require`d of the graph: nothing else may depend on it. The caller checks the ids.
+ * Writes f32 rows `[R, D]` over rows `ids` (i64 or i32 `[R]`) of a table `[S, D]`, converting them to its type.
+ * The result is the table; it must be `require`d of the graph. The caller checks the ids.
  */
 export function putRows(table: Tensor, values: Tensor, ids: Tensor): Tensor {
   const op = "putRows";
+  const all = [table, values, ids];
   requireFloat32(op, values);
-  if (ids.dtype !== "i64" || ids.rank !== 1 || values.rank !== 2 || table.rank !== 2)
-    refuse(op, [table, values, ids], "needs [S, D], [R, D] and i64 ids [R]");
+  const integers = ids.dtype === "i64" || ids.dtype === "i32";
+  if (!integers || ids.rank !== 1 || values.rank !== 2 || table.rank !== 2)
+    refuse(op, all, "needs [S, D], [R, D] and i64 or i32 ids [R]");
   if (table.dim(1) !== values.dim(1) || values.dim(0) !== ids.dim(0))
-    refuse(op, [table, values, ids], "shapes do not match");
-  if (!table.contiguous) refuse(op, [table, values, ids], "the table has gaps");
-  const rows = rowsAreDense(values) ? values : contiguous(values);
+    refuse(op, all, "shapes do not match");
+  if (!isEncodable(table.dtype)) refuse(op, all, `rows cannot become ${table.dtype}`);
+  requireReadable(op, table);
+  if (!rowsAreDense(table)) refuse(op, all, "the rows of the table have gaps");
+  const rows = denseRows(values);
   const graph = graphOf(op, [values, ids]);
   const pointer = graph.emit((c) =>
     library().api.ggml_set_rows(c, table.pointer, rows.pointer, ids.pointer),
@@ -46,21 +60,30 @@ export function putRows(table: Tensor, values: Tensor, ids: Tensor): Tensor {
   return graph.result(pointer, {
     dtype: table.dtype,
     shape: table.shape,
+    strides: table.strides,
     made: { op, inputs: [table, rows, ids] },
   });
 }
 
 /** Copies values into a tensor that outlives the graph, converting their type; to be `require`d of the graph. */
 export function assign(target: Tensor, values: Tensor): Tensor {
-  requireFloat32("assign", values);
-  if (target.size !== values.size) refuse("assign", [target, values], "sizes differ");
-  const graph = graphOf("assign", [values]);
-  const dense = contiguous(values);
-  const pointer = graph.emit((c) => library().api.ggml_cpy(c, dense.pointer, target.pointer));
+  const op = "assign";
+  requireFloat32(op, values);
+  if (target.size !== values.size) refuse(op, [target, values], "sizes differ");
+  if (!isEncodable(target.dtype))
+    refuse(op, [target, values], `values cannot become ${target.dtype}`);
+  requireReadable(op, target);
+  if (DTYPES[target.dtype].blockSize > 1 && !target.contiguous)
+    refuse(op, [target, values], "a view of quantised values has gaps");
+  const graph = graphOf(op, [values]);
+  const source = denseRows(
+    sameShape(target.shape, values.shape) ? values : reshape(values, target.shape),
+  );
+  const pointer = graph.emit((c) => library().api.ggml_cpy(c, source.pointer, target.pointer));
   return graph.result(pointer, {
     dtype: target.dtype,
     shape: target.shape,
     strides: target.strides,
-    made: { op: "assign", inputs: [target, dense] },
+    made: { op, inputs: [target, source] },
   });
 }

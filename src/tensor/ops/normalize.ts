@@ -1,13 +1,14 @@
 /** Normalisation of rows. */
 import { library } from "../../engine/library.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, requireFloat32, rowsAreDense } from "./check.ts";
+import { graphOf, refuse, requireFloat32 } from "./check.ts";
 import { add, mul } from "./elementwise.ts";
-import { contiguous } from "./layout.ts";
+import { denseRows } from "./layout.ts";
 
 function normalizeRows(op: "standardize" | "rmsNormalize", x: Tensor, eps: number): Tensor {
   requireFloat32(op, x);
-  const dense = rowsAreDense(x) ? x : contiguous(x);
+  if (!(eps >= 0 && eps < Infinity)) refuse(op, [x], `eps is ${eps}`);
+  const dense = denseRows(x);
   const graph = graphOf(op, [x]);
   const call = op === "standardize" ? "ggml_norm" : "ggml_rms_norm";
   const pointer = graph.emit((c) => library().api[call](c, dense.pointer, eps));

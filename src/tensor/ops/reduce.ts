@@ -3,7 +3,7 @@ import { library } from "../../engine/library.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, requireFloat32 } from "./check.ts";
-import { contiguous } from "./layout.ts";
+import { denseRows, reshape } from "./layout.ts";
 
 function reduce(
   op: "sumLast" | "meanLast" | "sumAll",
@@ -12,7 +12,7 @@ function reduce(
   shape: Shape,
 ): Tensor {
   requireFloat32(op, x);
-  const dense = contiguous(x);
+  const dense = denseRows(x);
   const graph = graphOf(op, [x]);
   const pointer = graph.emit((c) => library().api[call](c, dense.pointer));
   return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [dense] } });
@@ -33,15 +33,16 @@ export function sumAll(x: Tensor): Tensor {
   return reduce("sumAll", "ggml_sum", x, [1]);
 }
 
-/** Position of the largest value of each row, as i32: `[R, K]` → `[R]`. */
+/** Position of the largest value of each row, as i32: `[..., K]` → `[...]` (`[K]` → `[1]`). */
 export function argmax(x: Tensor): Tensor {
   requireFloat32("argmax", x);
-  const rows = contiguous(x);
+  const rows = denseRows(reshape(x, [-1, x.dim(-1)]));
   const graph = graphOf("argmax", [x]);
   const pointer = graph.emit((c) => library().api.ggml_argmax(c, rows.pointer));
-  return graph.result(pointer, {
+  const flat = graph.result(pointer, {
     dtype: "i32",
-    shape: [x.rank === 1 ? 1 : x.dim(0)],
+    shape: [rows.dim(0)],
     made: { op: "argmax", inputs: [rows] },
   });
+  return x.rank <= 2 ? flat : reshape(flat, x.shape.slice(0, -1));
 }
