@@ -1,0 +1,273 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  at,
+  evaluate,
+  expectClose,
+  randomValues,
+  roundTo,
+  shapes,
+  tabulate,
+  takeView,
+  testBackend,
+  views,
+} from "../../../test/support/tensors.ts";
+import { DTYPES, type DType } from "../../engine/dtypes.ts";
+import { Graph } from "../graph.ts";
+import { elementCount, type Shape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import * as ops from "./index.ts";
+
+const BAD_INPUT = expect.objectContaining({ code: "bad_input" }) as Error;
+
+/** Splits of a number of values into one to four axes. */
+function shapesOf(count: number): number[][] {
+  const found: number[][] = [];
+  const extend = (shape: number[], left: number): void => {
+    if (shape.length > 0 && left === 1) found.push(shape);
+    if (shape.length === 4) return;
+    for (let n = 1; n <= left; n++) if (left % n === 0) extend([...shape, n], left / n);
+  };
+  extend([], count);
+  return found;
+}
+
+describe("contiguous, permute and slice", () => {
+  it("give the values of any view, through any number of them", async () => {
+    await fc.assert(
+      fc.asyncProperty(views(), async (view) => {
+        const [copy, straight] = await evaluate(
+          (x) => [ops.contiguous(takeView(view, x)), ops.packed(takeView(view, x))],
+          [view.base],
+        );
+        expectClose(copy!, view.values, {});
+        expectClose(straight!, view.values, {});
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("do not copy", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [4, 6, 8]);
+    const turned = ops.permute(x, [2, 0, 1]);
+    const part = ops.slice(turned, { axis: 0, start: 1, length: 3 });
+    const again = ops.permute(ops.slice(part, { axis: 2, start: 2, length: 2 }), [1, 2, 0]); // [4, 2, 3]
+    const view = ops.reshape(ops.slice(again, { axis: 2, start: 0, length: 2 }), [2, 2, 2, 2]);
+    const made = (t: Tensor): string[] =>
+      t.made === undefined ? [] : [t.made.op, ...t.made.inputs.flatMap(made)];
+    expect(new Set(made(view))).toEqual(new Set(["reshape", "permute", "slice"]));
+  });
+
+  it("refuse axes and ranges that the tensor does not have", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [2, 3]);
+    for (const call of [
+      () => ops.permute(x, [0]),
+      () => ops.permute(x, [0, 0]),
+      () => ops.permute(x, [1, 2]),
+      () => ops.slice(x, { axis: 2, start: 0, length: 1 }),
+      () => ops.slice(x, { axis: 0.5, start: 0, length: 1 }),
+      () => ops.slice(x, { axis: 0, start: -1, length: 1 }),
+      () => ops.slice(x, { axis: 0, start: 0, length: 0 }),
+      () => ops.slice(x, { axis: 1, start: 2, length: 2 }),
+      () => ops.slice(x, { axis: 1, start: 0.5, length: 1 }),
+      () => ops.transpose(graph.input("f32", [3])),
+    ])
+      expect(call).toThrow(BAD_INPUT);
+  });
+
+  it("refuse to cut or turn the rows of quantised values", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("q8_0", [4, 64]);
+    expect(() => ops.transpose(x)).toThrow(BAD_INPUT);
+    expect(() => ops.slice(x, { axis: 1, start: 16, length: 32 })).toThrow(BAD_INPUT);
+    expect(() => ops.reshape(x, [8, 32])).toThrow(BAD_INPUT);
+    expect(() => ops.contiguous(ops.slice(x, { axis: 1, start: 32, length: 32 }))).toThrow(
+      BAD_INPUT,
+    );
+    expect(ops.slice(x, { axis: 0, start: 1, length: 2 }).shape).toEqual([2, 64]);
+    expect(ops.reshape(x, [2, 2, 64]).shape).toEqual([2, 2, 64]);
+  });
+});
+
+describe("reshape", () => {
+  it("keeps the row-major order of the values of any view", async () => {
+    await fc.assert(
+      fc.asyncProperty(views({ maxSize: 4 }), fc.nat(), async (view, choice) => {
+        const options = shapesOf(elementCount(view.values.shape));
+        const shape = options[choice % options.length] ?? [];
+        const [found] = await evaluate((x) => ops.reshape(takeView(view, x), shape), [view.base]);
+        expectClose(found!, { shape, data: view.values.data }, {});
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("works out one axis, and refuses other sizes", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [4, 6]);
+    expect(ops.reshape(x, [2, -1]).shape).toEqual([2, 12]);
+    for (const shape of [
+      [5, -1],
+      [4, 7],
+      [-1, -1],
+      [0, 24],
+      [],
+      [24, 1, 1, 1, 1],
+      [-2, -12],
+      [NaN],
+    ])
+      expect(() => ops.reshape(x, shape), String(shape)).toThrow(BAD_INPUT);
+  });
+});
+
+describe("broadcastTo", () => {
+  it("repeats values along axes of size 1 and new leading axes", async () => {
+    await fc.assert(
+      fc.asyncProperty(views({ maxRank: 3 }), shapes(), fc.nat(15), async (view, sizes, mask) => {
+        const { shape } = view.values;
+        const rank = Math.max(shape.length, Math.min(4, sizes.length));
+        const target = Array.from({ length: rank }, (_, i) => {
+          const n = shape[i - rank + shape.length] ?? 1;
+          return n === 1 && (mask >> i) & 1 ? (sizes[i] ?? 3) : n;
+        });
+        const [found] = await evaluate(
+          (x) => ops.broadcastTo(takeView(view, x), target),
+          [view.base],
+        );
+        expectClose(
+          found!,
+          tabulate(target, (index) => at(view.values, index)),
+          {},
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("refuses shapes that do not fit", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [2, 3]);
+    for (const shape of [[4, 3], [3], [2, 3, 1], [2, 0]])
+      expect(() => ops.broadcastTo(x, shape)).toThrow(BAD_INPUT);
+  });
+});
+
+describe("concat and padEnd", () => {
+  it("append another tensor, or zeros, to any view", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        views({ maxSize: 4 }),
+        fc.nat(3),
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(),
+        async (view, axisChoice, amount, seed) => {
+          const { shape } = view.values;
+          const axis = axisChoice % shape.length;
+          const size = shape[axis] ?? 1;
+          const other = randomValues(
+            shape.map((n, i) => (i === axis ? amount : n)),
+            seed,
+          );
+          const [joined, padded] = await evaluate(
+            (x, y) => {
+              const v = takeView(view, x);
+              return [
+                ops.concat(v, y, { axis }),
+                ops.padEnd(v, { axis: axis - shape.length, amount }),
+              ];
+            },
+            [view.base, other],
+          );
+          const long = shape.map((n, i) => (i === axis ? n + amount : n));
+          const from = (index: readonly number[], values: (shifted: number[]) => number): number =>
+            (index[axis] ?? 0) < size
+              ? at(view.values, index)
+              : values(index.map((n, i) => (i === axis ? n - size : n)));
+          expectClose(
+            joined!,
+            tabulate(long, (index) => from(index, (i) => at(other, i))),
+            {},
+          );
+          expectClose(
+            padded!,
+            tabulate(long, (index) => from(index, () => 0)),
+            {},
+          );
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+
+  it("refuse shapes, axes and amounts that do not fit", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [2, 3]);
+    const y = graph.input("f32", [2, 4]);
+    for (const call of [
+      () => ops.concat(x, y, { axis: 0 }),
+      () => ops.concat(x, y, { axis: 2 }),
+      () => ops.concat(x, graph.input("f32", [2]), { axis: 0 }),
+      () => ops.concat(x, graph.input("f16", [2, 3]), { axis: 0 }),
+      () => ops.padEnd(x, { axis: 0, amount: -1 }),
+      () => ops.padEnd(x, { axis: 0, amount: 0.5 }),
+      () => ops.padEnd(x, { axis: -3, amount: 1 }),
+    ])
+      expect(call).toThrow(BAD_INPUT);
+    expect(() => ops.padEnd(x, { axis: 0, amount: 2 ** 40 })).toThrow(/more than/);
+    expect(ops.concat(x, y, { axis: -1 }).shape).toEqual([2, 7]);
+  });
+});
+
+describe("cast", () => {
+  it("rounds views to 16 bits as IEEE 754 does, and back", async () => {
+    for (const dtype of ["f16", "bf16"] as const)
+      await fc.assert(
+        fc.asyncProperty(views(), async (view) => {
+          const [found] = await evaluate(
+            (x) => ops.cast(ops.cast(takeView(view, x), dtype), "f32"),
+            [view.base],
+          );
+          expectClose(found!, await roundTo(dtype, view.values), {});
+        }),
+        { numRuns: 25 },
+      );
+  });
+
+  it("decodes every type that has values, and refuses the others", async () => {
+    using graph = new Graph(testBackend());
+    for (const dtype of Object.keys(DTYPES) as DType[]) {
+      const shape: Shape = [2, 256];
+      const tensor = graph.input(dtype, shape);
+      if (["i8", "i16", "i32", "i64", "f64", "q8_1", "q8_k"].includes(dtype)) {
+        expect(() => ops.cast(tensor, "f32"), dtype).toThrow(BAD_INPUT);
+        continue;
+      }
+      graph.output(ops.cast(tensor, "f32"), ops.cast(tensor, "f16"), ops.cast(tensor, "bf16"));
+    }
+    graph.allocate();
+    await graph.compute();
+    expect(() => ops.cast(graph.input("f32", [32]), "q8_0")).toThrow();
+  });
+
+  it("decodes the values that a quantised type holds", async () => {
+    const x = randomValues([3, 2, 64], 5);
+    for (const dtype of ["q8_0", "q4_0", "q5_1", "iq4_nl"] as const) {
+      const [all, part] = await evaluate(
+        (t): Tensor[] => [
+          ops.cast(t, "f32"),
+          ops.cast(ops.slice(t, { axis: 2, start: 32, length: 32 }), "f32"),
+        ],
+        [{ ...x, dtype }],
+      );
+      const wanted = await roundTo(dtype, x);
+      expectClose(all!, wanted, {});
+      expectClose(
+        part!,
+        tabulate([3, 2, 32], ([i = 0, j = 0, k = 0]) => at(wanted, [i, j, k + 32])),
+        {},
+      );
+    }
+  });
+});

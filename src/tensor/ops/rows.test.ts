@@ -1,0 +1,208 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  evaluate,
+  expectClose,
+  mapRows,
+  randomValues,
+  rowsOf,
+  takeView,
+  testBackend,
+  views,
+} from "../../../test/support/tensors.ts";
+import { Graph } from "../graph.ts";
+import * as ops from "./index.ts";
+
+const BAD_INPUT = expect.objectContaining({ code: "bad_input" }) as Error;
+
+const sum = (row: Float64Array): number => row.reduce((a, b) => a + b, 0);
+
+function standardized(row: Float64Array, eps: number): Float64Array {
+  const mean = sum(row) / row.length;
+  const variance = sum(row.map((x) => (x - mean) ** 2)) / row.length;
+  return row.map((x) => (x - mean) / Math.sqrt(variance + eps));
+}
+
+describe("sums and means", () => {
+  it("run over the rows of any view, or over all values", async () => {
+    await fc.assert(
+      fc.asyncProperty(views(), async (view) => {
+        const [sums, means, total] = await evaluate(
+          (x) => {
+            const v = takeView(view, x);
+            return [ops.sumLast(v), ops.meanLast(v), ops.sumAll(v)];
+          },
+          [view.base],
+        );
+        const tolerance = { absolute: 1e-5, relative: 1e-6 };
+        expectClose(
+          sums!,
+          mapRows(view.values, (row) => [sum(row)]),
+          tolerance,
+        );
+        expectClose(
+          means!,
+          mapRows(view.values, (row) => [sum(row) / row.length]),
+          tolerance,
+        );
+        expectClose(
+          total!,
+          { shape: [1], data: Float64Array.of(sum(view.values.data)) },
+          tolerance,
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("keep their precision over long rows", async () => {
+    const x = randomValues([3, 10_001], 7);
+    const [found] = await evaluate(ops.sumLast, [x], { threads: 2 });
+    expectClose(
+      found!,
+      mapRows(x, (row) => [sum(row)]),
+      { absolute: 1e-3 },
+    );
+  });
+});
+
+describe("argmax", () => {
+  it("finds the largest value of each row of any view", async () => {
+    await fc.assert(
+      fc.asyncProperty(views(), async (view) => {
+        const [found] = await evaluate((x) => ops.argmax(takeView(view, x)), [view.base]);
+        const wanted = rowsOf(view.values).map((row) => row.indexOf(Math.max(...row)));
+        const lead = view.values.shape.slice(0, -1);
+        const shape = lead.length === 0 ? [1] : lead;
+        expectClose(found!, { shape, data: Float64Array.from(wanted) }, {});
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe("standardize, layerNorm and rmsNorm", () => {
+  it("normalise the rows of any view", async () => {
+    await fc.assert(
+      fc.asyncProperty(views({ maxSize: 9 }), fc.nat(), async (view, seed) => {
+        const width = view.values.shape.at(-1) ?? 1;
+        const [weight, bias] = [randomValues([width], seed), randomValues([width], seed + 1)];
+        const eps = 1e-3;
+        const [plain, layer, rms] = await evaluate(
+          (x, w, b) => {
+            const v = takeView(view, x);
+            return [
+              ops.standardize(v, eps),
+              ops.layerNorm(v, { weight: w, bias: b, eps }),
+              ops.rmsNorm(v, { weight: w, eps }),
+            ];
+          },
+          [view.base, weight, bias],
+        );
+        const tolerance = { absolute: 2e-5, relative: 1e-5 };
+        const affine = (row: Float64Array, shift: boolean): Float64Array =>
+          row.map((x, i) => x * (weight.data[i] ?? NaN) + (shift ? (bias.data[i] ?? NaN) : 0));
+        expectClose(
+          plain!,
+          mapRows(view.values, (row) => standardized(row, eps)),
+          tolerance,
+        );
+        expectClose(
+          layer!,
+          mapRows(view.values, (row) => affine(standardized(row, eps), true)),
+          tolerance,
+        );
+        expectClose(
+          rms!,
+          mapRows(view.values, (row) => {
+            const scale = 1 / Math.sqrt(sum(row.map((x) => x * x)) / row.length + eps);
+            return affine(
+              row.map((x) => x * scale),
+              false,
+            );
+          }),
+          tolerance,
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("refuse an eps that is negative or no number", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [2, 3]);
+    for (const eps of [-1e-5, NaN, Infinity]) {
+      expect(() => ops.standardize(x, eps)).toThrow(BAD_INPUT);
+      expect(() => ops.rmsNorm(x, { weight: x, eps })).toThrow(BAD_INPUT);
+    }
+  });
+});
+
+describe("takeRows and putRows", () => {
+  it("read rows of a table, in any order and more than once", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        views({ minRank: 2, maxRank: 2, maxSize: 12 }),
+        fc.array(fc.nat(), { minLength: 1, maxLength: 9 }),
+        async (view, picks) => {
+          const [v = 1, d = 1] = view.values.shape;
+          const ids = picks.map((n) => n % v);
+          const [found] = await evaluate(
+            (x, i) => ops.takeRows(takeView(view, x), i),
+            [view.base, { shape: [ids.length], data: Float64Array.from(ids), dtype: "i32" }],
+          );
+          const rows = rowsOf(view.values);
+          const data = Float64Array.from(ids.flatMap((id) => [...(rows[id] ?? [])]));
+          expectClose(found!, { shape: [ids.length, d], data }, {});
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("write rows of any view over those of a table", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        views({ minRank: 2, maxRank: 2 }),
+        fc.constantFrom("i32" as const, "i64" as const),
+        fc.nat(),
+        async (view, dtype, seed) => {
+          const [r = 1, d = 1] = view.values.shape;
+          const table = randomValues([r + 3, d], seed);
+          const ids = Array.from({ length: r }, (_, i) => (i * 2 + seed) % (r + 3));
+          const unique = new Set(ids).size === r ? ids : ids.map((_, i) => i + (seed % 4));
+          const [found] = await evaluate(
+            (t, x, i) => ops.putRows(ops.scale(t, 1), takeView(view, x), i),
+            [table, view.base, { shape: [r], data: Float64Array.from(unique), dtype }],
+          );
+          const wanted = rowsOf(table).map((row) => [...row]);
+          rowsOf(view.values).forEach((row, i) => (wanted[unique[i] ?? 0] = [...row]));
+          expectClose(found!, { shape: table.shape, data: Float64Array.from(wanted.flat()) }, {});
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("refuse tables, rows and ids that do not fit", () => {
+    using graph = new Graph(testBackend());
+    const table = graph.input("f32", [4, 3]);
+    const ids = graph.input("i32", [2]);
+    const rows = graph.input("f32", [2, 3]);
+    for (const call of [
+      () => ops.takeRows(table, rows),
+      () => ops.takeRows(graph.input("f32", [4]), ids),
+      () => ops.takeRows(graph.input("q8_1", [4, 32]), ids),
+      () => ops.takeRows(graph.input("i64", [4, 3]), ids),
+      () => ops.putRows(table, graph.input("f32", [2, 4]), ids),
+      () => ops.putRows(table, graph.input("f32", [3, 3]), ids),
+      () => ops.putRows(table, graph.input("f16", [2, 3]), ids),
+      () => ops.putRows(table, rows, rows),
+      () => ops.putRows(ops.transpose(graph.input("f32", [3, 4])), rows, ids),
+      () => ops.putRows(graph.input("iq2_xxs", [4, 256]), graph.input("f32", [2, 256]), ids),
+      () => ops.assign(graph.input("iq1_s", [1, 256]), graph.input("f32", [256])),
+      () => ops.assign(table, rows),
+    ])
+      expect(call).toThrow(BAD_INPUT);
+  });
+});
