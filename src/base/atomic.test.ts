@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import ts from "typescript";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { withSmallDisk } from "../../test/support/small-disk.ts";
 import {
   throwIfInterrupted,
   writeDirectoryAtomic,
@@ -117,16 +118,14 @@ describe("writeFileAtomic", () => {
 
   it("leaves nothing on a disk that becomes full", async ({ skip }) => {
     const small = join(directory, "small");
-    if (!(await mountSmallDisk(small))) skip("no right to mount a file system here");
-    try {
+    const mounted = await withSmallDisk(small, 2 ** 20, async () => {
       const writing = writeFileAtomic(join(small, "a.bin"), async (sink) => {
         for (let i = 0; i < 64; i++) await sink.write(bytes(65_536));
       });
       await expect(writing).rejects.toMatchObject({ code: "disk_full" });
       expect(await readdir(small)).toEqual([]);
-    } finally {
-      execFileSync("umount", [small]);
-    }
+    });
+    if (!mounted) skip("no right to mount a file system here");
   });
 });
 
@@ -144,13 +143,6 @@ async function compile(into: string, names: string[]): Promise<void> {
     const { outputText } = ts.transpileModule(source, { compilerOptions });
     await writeFile(join(into, `${name}.js`), outputText);
   }
-}
-
-/** A file system of one megabyte at `path`, where this machine lets us make one. */
-async function mountSmallDisk(path: string): Promise<boolean> {
-  await mkdir(path);
-  const args = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", path];
-  return spawnSync("mount", args, { stdio: "ignore" }).status === 0;
 }
 
 describe("writeDirectoryAtomic", () => {

@@ -94,7 +94,7 @@ export function configFromJson(config: unknown, what: string): PhiConfig {
  *
  * @throws LabError `corrupt_file` that names what does not
  */
-export function checkPhiConfig(config: PhiConfig, what: string): PhiConfig {
+function checkPhiConfig(config: PhiConfig, what: string): PhiConfig {
   checkObject(schema, config, { what, code: "corrupt_file" });
   const { heads, headSize, width, rotaryDims, vocabSize, bosTokenId, eosTokenId } = config;
   const refuse = (finding: string) => new LabError("corrupt_file", `${what}: ${finding}`);

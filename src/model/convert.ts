@@ -27,7 +27,7 @@ import {
   type WrittenTensor,
 } from "./write-model.ts";
 
-export type ModelFormat = "safetensors" | "gguf";
+type ModelFormat = "safetensors" | "gguf";
 
 export interface ConvertOptions extends WriteOptions {
   /** A model directory, or a file of weights. */
