@@ -94,6 +94,16 @@ function readArray(reader: HeaderReader, key: string): GgufArray {
   }
 }
 
+/** Values to write, by their type in the file. */
+export const ggufValue = {
+  string: (value: string): GgufValue => ({ type: "string", value }),
+  bool: (value: boolean): GgufValue => ({ type: "bool", value }),
+  uint32: (value: number): GgufValue => ({ type: "uint32", value }),
+  float32: (value: number): GgufValue => ({ type: "float32", value }),
+  strings: (value: readonly string[]): GgufValue => ({ type: "array", items: "string", value }),
+  int32s: (value: Int32Array): GgufValue => ({ type: "array", items: "int32", value }),
+};
+
 type Metadata = ReadonlyMap<string, GgufValue>;
 
 /** The whole number at `key`, whatever its width, or undefined where there is none. */

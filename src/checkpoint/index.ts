@@ -9,6 +9,7 @@ export {
   ggufNumber,
   ggufString,
   ggufStrings,
+  ggufValue,
 } from "./gguf-values.ts";
 export {
   writeSafetensors,

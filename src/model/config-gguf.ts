@@ -1,7 +1,13 @@
 /** Phi's `phi2.*` metadata in GGUF files, as llama.cpp reads and its converter writes it for Phi-1, 1.5 and 2 alike. */
 import { LabError } from "../base/errors.ts";
 import { corrupt } from "../checkpoint/corrupt.ts";
-import { ggufInteger, ggufNumber, ggufString, ggufStrings } from "../checkpoint/gguf-values.ts";
+import {
+  ggufInteger,
+  ggufNumber,
+  ggufString,
+  ggufStrings,
+  ggufValue,
+} from "../checkpoint/gguf-values.ts";
 import type { GgufCheckpoint, GgufValue } from "../checkpoint/types.ts";
 import type { PhiConfig } from "./config.ts";
 
@@ -85,8 +91,7 @@ function shortest(value: number): number {
 
 /** The metadata that describes `config`, with the types that llama.cpp expects. */
 export function toGgufMetadata(config: PhiConfig): Map<string, GgufValue> {
-  const uint32 = (value: number): GgufValue => ({ type: "uint32", value });
-  const float32 = (value: number): GgufValue => ({ type: "float32", value });
+  const { uint32, float32 } = ggufValue;
   return new Map([
     [key("context_length"), uint32(config.contextLength)],
     [key("embedding_length"), uint32(config.width)],

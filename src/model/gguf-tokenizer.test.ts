@@ -80,6 +80,7 @@ describe("tokenizerToGguf", () => {
     expect(await template()).toBe("plain");
     const all = await tokenizerToGguf(directory, phi2);
     expect(all.get("tokenizer.chat_template.tools")?.value).toBe("with tools");
+    expect(restore(all).get("tokenizer_config.json")?.["chat_template"]).toEqual(named);
   });
 
   it("tells llama.cpp that a model comes without a tokenizer", async () => {

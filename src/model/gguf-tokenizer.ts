@@ -11,16 +11,19 @@ import {
   ggufIntegers,
   ggufString,
   ggufStrings,
+  ggufValue,
 } from "../checkpoint/gguf-values.ts";
 import type { GgufValue } from "../checkpoint/types.ts";
 import { TOKEN_TYPE, tokenTypesOf, type TokenizerData } from "../tokenizer/data.ts";
 import { readTokenizerData } from "../tokenizer/load.ts";
+import { GGUF_ARCHITECTURE } from "./config-gguf.ts";
 import type { PhiConfig } from "./config.ts";
 
 type Metadata = ReadonlyMap<string, GgufValue>;
 
 const key = (name: string) => `tokenizer.ggml.${name}`;
 const CHAT_TEMPLATE = "tokenizer.chat_template";
+const DEFAULT_TEMPLATE = "default";
 
 /** Names of the rule by which GPT-2 and Phi split text into words; llama.cpp takes all of them for the same. */
 const GPT2_RULES = ["gpt-2", "phi-2", "default"];
@@ -41,43 +44,37 @@ const VOCABULARY_FILES = ["tokenizer.json", "vocab.json"];
  */
 export async function tokenizerToGguf(
   directory: string,
-  { vocabSize, bosTokenId, eosTokenId }: PhiConfig,
+  config: PhiConfig,
 ): Promise<Map<string, GgufValue>> {
-  const present = await Promise.all(VOCABULARY_FILES.map((name) => exists(join(directory, name))));
-  const text = (value: string): GgufValue => ({ type: "string", value });
-  const uint32 = (value: number): GgufValue => ({ type: "uint32", value });
-  const ids = (data: { bosTokenId?: number; eosTokenId?: number }): [string, GgufValue][] => {
-    const [bos, eos] = [data.bosTokenId ?? bosTokenId, data.eosTokenId ?? eosTokenId];
-    return [
-      ...(bos === undefined ? [] : [[key("bos_token_id"), uint32(bos)] as [string, GgufValue]]),
-      ...(eos === undefined ? [] : [[key("eos_token_id"), uint32(eos)] as [string, GgufValue]]),
-    ];
+  const metadata = new Map<string, GgufValue>();
+  const setId = (name: string, id: number | undefined) => {
+    if (id !== undefined) metadata.set(key(name), ggufValue.uint32(id));
   };
-  if (!present.includes(true))
-    return new Map([
-      ["phi2.vocab_size", uint32(vocabSize)],
-      [key("model"), text("no_vocab")],
-      ...ids({}),
-    ]);
+  const present = await Promise.all(VOCABULARY_FILES.map((name) => exists(join(directory, name))));
+  if (!present.includes(true)) {
+    metadata.set(`${GGUF_ARCHITECTURE}.vocab_size`, ggufValue.uint32(config.vocabSize));
+    metadata.set(key("model"), ggufValue.string("no_vocab"));
+    setId("bos_token_id", config.bosTokenId);
+    setId("eos_token_id", config.eosTokenId);
+    return metadata;
+  }
   const data = await readTokenizerData(directory);
-  const { tokens, types } = padded(data, vocabSize, directory);
-  const config = await readSettings(directory);
-  const unknown = tokens.indexOf(
-    typeof config.unk_token === "object"
-      ? (config.unk_token?.content ?? "")
-      : (config.unk_token ?? ""),
-  );
-  return new Map<string, GgufValue>([
-    [key("model"), text("gpt2")],
-    [key("pre"), text(data.pre ?? (hasPhiVocabulary(tokens) ? "phi-2" : "gpt-2"))],
-    [key("tokens"), { type: "array", items: "string", value: tokens }],
-    [key("token_type"), { type: "array", items: "int32", value: types }],
-    [key("merges"), { type: "array", items: "string", value: data.merges.map(mergeText) }],
-    ...ids(data),
-    ...(unknown < 0 ? [] : [[key("unknown_token_id"), uint32(unknown)] as const]),
-    [key("add_bos_token"), { type: "bool", value: data.addBosToken ?? false }],
-    ...chatTemplates(config.chat_template),
-  ]);
+  const { unknown, templates } = await readSettings(directory);
+  const { tokens, types } = padded(data, config.vocabSize, directory);
+  const rule = data.pre ?? (hasPhiVocabulary(tokens) ? "phi-2" : "gpt-2");
+  metadata.set(key("model"), ggufValue.string("gpt2"));
+  metadata.set(key("pre"), ggufValue.string(rule));
+  metadata.set(key("tokens"), ggufValue.strings(tokens));
+  metadata.set(key("token_type"), ggufValue.int32s(types));
+  metadata.set(key("merges"), ggufValue.strings(data.merges.map(mergeText)));
+  setId("bos_token_id", data.bosTokenId ?? config.bosTokenId);
+  setId("eos_token_id", data.eosTokenId ?? config.eosTokenId);
+  if (unknown !== undefined && tokens.includes(unknown))
+    setId("unknown_token_id", tokens.indexOf(unknown));
+  metadata.set(key("add_bos_token"), ggufValue.bool(data.addBosToken ?? false));
+  for (const { name, template } of templates)
+    metadata.set(templateKey(name), ggufValue.string(template));
+  return metadata;
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -87,14 +84,31 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function readSettings(directory: string): Promise<z.output<typeof settings>> {
+interface ChatTemplate {
+  name: string;
+  template: string;
+}
+
+/** What tokenizer_config.json says beyond `readTokenizerData`; a chat template may also have a file of its own. */
+async function readSettings(
+  directory: string,
+): Promise<{ unknown: string | undefined; templates: readonly ChatTemplate[] }> {
   const read = async (name: string) =>
     (await exists(join(directory, name))) ? readFile(join(directory, name), "utf8") : undefined;
   const json: unknown = JSON.parse((await read("tokenizer_config.json")) ?? "{}");
   const what = join(directory, "tokenizer_config.json");
   const config = checkObject(settings, json, { what, code: "corrupt_file" });
-  const template = config.chat_template ?? (await read("chat_template.jinja"));
-  return { ...config, chat_template: template };
+  const token = config.unk_token ?? undefined;
+  const found = config.chat_template ?? (await read("chat_template.jinja")) ?? [];
+  return {
+    unknown: typeof token === "object" ? token.content : token,
+    templates: typeof found === "string" ? [{ name: DEFAULT_TEMPLATE, template: found }] : found,
+  };
+}
+
+/** The default template has the plain key, others their name behind it. */
+function templateKey(name: string): string {
+  return name === DEFAULT_TEMPLATE ? CHAT_TEMPLATE : `${CHAT_TEMPLATE}.${name}`;
 }
 
 /** Rows of the embedding that no token has are named as llama.cpp's converter names them. */
@@ -123,17 +137,6 @@ function hasPhiVocabulary(tokens: readonly string[]): boolean {
 
 function mergeText(merge: string | readonly [string, string]): string {
   return typeof merge === "string" ? merge : merge.join(" ");
-}
-
-function chatTemplates(
-  template: z.output<typeof settings>["chat_template"],
-): [string, GgufValue][] {
-  if (template === undefined || template === null) return [];
-  if (typeof template === "string") return [[CHAT_TEMPLATE, { type: "string", value: template }]];
-  return template.map(({ name, template: value }) => [
-    name === "default" ? CHAT_TEMPLATE : `${CHAT_TEMPLATE}.${name}`,
-    { type: "string", value },
-  ]);
 }
 
 /**
@@ -235,7 +238,7 @@ function tokenizerConfig(
   contextLength: number,
 ): unknown {
   const token = (id: number | undefined) => (id === undefined ? null : (tokens[id] ?? null));
-  const template = ggufString(metadata, CHAT_TEMPLATE);
+  const templates = chatTemplates(metadata);
   return {
     tokenizer_class: "PreTrainedTokenizerFast",
     bos_token: token(bosTokenId),
@@ -244,6 +247,18 @@ function tokenizerConfig(
     model_max_length: contextLength,
     clean_up_tokenization_spaces: false,
     add_bos_token: ggufBoolean(metadata, key("add_bos_token")) ?? false,
-    ...(template === undefined ? {} : { chat_template: template }),
+    ...(templates === undefined ? {} : { chat_template: templates }),
   };
+}
+
+/** As tokenizer_config.json has them: a text where there is only the default one, else a list. */
+function chatTemplates(metadata: Metadata): string | ChatTemplate[] | undefined {
+  const keys = [...metadata.keys()].filter((name) => name.startsWith(CHAT_TEMPLATE));
+  const templates = keys.map((name) => ({
+    name: name === CHAT_TEMPLATE ? DEFAULT_TEMPLATE : name.slice(CHAT_TEMPLATE.length + 1),
+    template: ggufString(metadata, name) ?? "",
+  }));
+  const [first] = templates;
+  if (first === undefined) return undefined;
+  return templates.length === 1 && first.name === DEFAULT_TEMPLATE ? first.template : templates;
 }

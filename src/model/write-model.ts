@@ -2,6 +2,7 @@
 import { lstat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { LabError } from "../base/errors.ts";
+import { ggufValue } from "../checkpoint/gguf-values.ts";
 import type { TensorData } from "../checkpoint/tensor-data.ts";
 import type { Checkpoint, GgufValue, TensorSpec } from "../checkpoint/types.ts";
 import { DTYPES, tensorBytes, type DType } from "../engine/dtypes.ts";
@@ -130,17 +131,17 @@ export async function metadataFor(
   config: PhiConfig,
   fileType: number,
 ): Promise<Map<string, GgufValue>> {
-  const text = (value: string): GgufValue => ({ type: "string", value });
+  const { string, uint32 } = ggufValue;
   const stored: [string, GgufValue][] = [
-    ["general.file_type", { type: "uint32", value: fileType }],
-    ["general.quantization_version", { type: "uint32", value: QUANTIZATION_VERSION }],
+    ["general.file_type", uint32(fileType)],
+    ["general.quantization_version", uint32(QUANTIZATION_VERSION)],
   ];
   if (checkpoint.format === "gguf") return new Map([...checkpoint.metadata, ...stored]);
   return new Map([
-    ["general.architecture", text(GGUF_ARCHITECTURE)],
-    ["general.type", text("model")],
-    ["general.name", text(basename(modelDirectory(checkpoint)))],
-    ["general.size_label", text(sizeLabel(countParameters(config)))],
+    ["general.architecture", string(GGUF_ARCHITECTURE)],
+    ["general.type", string("model")],
+    ["general.name", string(basename(modelDirectory(checkpoint)))],
+    ["general.size_label", string(sizeLabel(countParameters(config)))],
     ...toGgufMetadata(config),
     ...stored,
     ...(await tokenizerToGguf(modelDirectory(checkpoint), config)),
