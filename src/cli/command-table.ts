@@ -3,6 +3,61 @@ import type { CommandGroup } from "./command.ts";
 
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
   {
+    title: "Use a model",
+    commands: [
+      {
+        name: "run",
+        summary: "continue a prompt",
+        load: async () => (await import("./commands/run.ts")).command,
+      },
+      {
+        name: "chat",
+        summary: "a conversation in the terminal",
+        load: async () => (await import("./commands/chat.ts")).command,
+      },
+      {
+        name: "score",
+        summary: "log-likelihood of given continuations",
+        load: async () => (await import("./commands/score.ts")).command,
+      },
+    ],
+  },
+  {
+    title: "Models on disk",
+    commands: [
+      {
+        name: "show",
+        summary: "architecture, parameters, memory by context length",
+        load: async () => (await import("./commands/show.ts")).command,
+      },
+      {
+        name: "convert",
+        summary: "Hugging Face directories to GGUF files and back",
+        load: async () => (await import("./commands/convert.ts")).command,
+      },
+      {
+        name: "quantize",
+        summary: "a smaller and faster file of a model",
+        load: async () => (await import("./commands/quantize.ts")).command,
+      },
+    ],
+  },
+  {
+    title: "This machine",
+    commands: [
+      {
+        name: "doctor",
+        summary: "what computes here, how fast, and what would be faster",
+        load: async () => (await import("./commands/doctor.ts")).command,
+      },
+      {
+        name: "bench",
+        summary: "load time, speed and memory of a model",
+        load: async () => (await import("./commands/bench.ts")).command,
+      },
+    ],
+  },
+  {
     title: "Work on record",
     commands: [
       {

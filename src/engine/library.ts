@@ -4,7 +4,7 @@
  * One set of libraries is loaded per process, once, from one thread. Packages with GPU backends carry their own copy of
  * every library, so which package is loaded decides which devices exist.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import koffi, { type LibraryHandle } from "koffi";
@@ -23,6 +23,8 @@ export interface Library {
   /** The npm package that the libraries came from. */
   packageName: string;
   directory: string;
+  /** Which build of the CPU backend runs, such as `haswell` or `sapphirerapids`; undefined where there is one for all. */
+  cpuVariant: string | undefined;
   /** Address of an exported function, for passing it back to ggml as a callback. */
   symbol: (name: string) => Pointer;
 }
@@ -114,7 +116,8 @@ function load(device: DeviceKind): Library {
   if (process.env["PHILAB_DEBUG"] === undefined) api.ggml_log_set(symbol("ggml_time_init"), null);
   assertLayout(api);
   loadBackends(api, directory);
-  return { api, version: api.ggml_version() ?? "unknown", packageName, directory, symbol };
+  const cpuVariant = loadedVariant();
+  return { api, cpuVariant, version: api.ggml_version() ?? "unknown", packageName, directory, symbol };
 }
 
 /** Registers the devices. `PHILAB_CPU_VARIANT=haswell` takes one build of the CPU backend instead of the best. */
@@ -134,6 +137,16 @@ function loadBackends(api: GgmlApi, directory: string): void {
     throw new LabError("engine_failed", `no device could be opened from ${directory}`, {
       hint: "Reinstall with: npm install --force",
     });
+}
+
+/** Linux lists the libraries that a process has mapped; other systems do not tell which build was taken. */
+function loadedVariant(): string | undefined {
+  try {
+    const maps = readFileSync("/proc/self/maps", "utf8");
+    return /ggml-cpu-(\w+)\.so/.exec(maps)?.[1];
+  } catch {
+    return undefined;
+  }
 }
 
 function noPackage(device: DeviceKind): LabError {

@@ -1,0 +1,92 @@
+/** `philab show`: what a model is made of, and how much memory it takes. */
+import { formatBytes, formatCount, formatTable } from "../../base/format.ts";
+import { resolveModelReference } from "../../catalog/reference.ts";
+import { openCheckpoint } from "../../checkpoint/index.ts";
+import { rowBytes } from "../../engine/dtypes.ts";
+import { configFromCheckpoint } from "../../model/config.ts";
+import { kvCacheBytes } from "../../model/kv-cache.ts";
+import { countParameters, resolveParameters } from "../../model/parameters.ts";
+import { defineCommand } from "../command.ts";
+import { flags } from "../flags.ts";
+
+/** Shares of the context for which memory is shown. */
+const CONTEXT_SHARES = [1 / 8, 1 / 4, 1 / 2, 1];
+
+export const command = defineCommand({
+  description: "Reads the headers of a model's files; no weight is loaded.",
+  options: flags("model"),
+  examples: [
+    { command: "philab show", does: "the bundled model" },
+    { command: "philab show --model models/phi-2.gguf", does: "a file" },
+  ],
+  async run({ settings, folders, output, cwd }) {
+    const reference = await resolveModelReference(settings.model, { folders, cwd });
+    const checkpoint = await openCheckpoint(reference.path);
+    const config = configFromCheckpoint(checkpoint);
+    const sources = resolveParameters(checkpoint, config);
+    const types: Record<string, number> = {};
+    let weightBytes = 0;
+    for (const { entry, shape } of sources.values()) {
+      types[entry.dtype] = (types[entry.dtype] ?? 0) + 1;
+      const rows = shape.length > 1 ? (shape[0] ?? 1) : 1;
+      weightBytes += rows * rowBytes(entry.dtype, shape.at(-1) ?? 1);
+    }
+    const memory = CONTEXT_SHARES.map((share) => {
+      const tokens = Math.round(config.contextLength * share);
+      const cache = kvCacheBytes(config, "f16", tokens);
+      const quantizedCache = kvCacheBytes(config, "q8_0", tokens);
+      return {
+        tokens,
+        cacheBytes: cache,
+        cacheBytesQ8: quantizedCache,
+        totalBytes: weightBytes + cache,
+      };
+    });
+    const result = {
+      name: reference.name,
+      path: reference.path,
+      format: checkpoint.format,
+      parameters: countParameters(config),
+      config: { ...config },
+      types,
+      weightBytes,
+      memory,
+    };
+    output.result(result, () => {
+      const facts = [
+        ["path", reference.path],
+        [
+          "format",
+          `${checkpoint.format}, ${Object.entries(types)
+            .map(([t, n]) => `${n} × ${t}`)
+            .join(", ")}`,
+        ],
+        ["parameters", formatCount(result.parameters)],
+        ["weights", formatBytes(weightBytes)],
+        ["layers", String(config.layers)],
+        [
+          "width",
+          `${config.width} (${config.heads} heads × ${config.headSize}, ${config.rotaryDims} rotary)`,
+        ],
+        ["MLP width", String(config.mlpWidth)],
+        ["vocabulary", formatCount(config.vocabSize)],
+        ["context", `${formatCount(config.contextLength)} tokens`],
+      ];
+      const rows = memory.map(({ tokens, cacheBytes, cacheBytesQ8, totalBytes }) => [
+        formatCount(tokens),
+        formatBytes(cacheBytes),
+        formatBytes(cacheBytesQ8),
+        formatBytes(totalBytes),
+      ]);
+      const columns = ["context", "cache f16", "cache q8_0", "weights + cache f16"];
+      return [
+        formatTable([{ title: reference.name }, { title: "" }], facts),
+        "",
+        formatTable(
+          columns.map((title) => ({ title, align: "right" as const })),
+          rows,
+        ),
+      ].join("\n");
+    });
+  },
+});

@@ -1,0 +1,174 @@
+/**
+ * How fast a model reads and writes on this machine, beside the machine's own ceiling. Memory bandwidth is measured
+ * before and after every round: rounds between which it changed by more than 15 % say more about the machine than about
+ * the model and are set aside.
+ */
+import { readFileSync } from "node:fs";
+import { LabError } from "../base/errors.ts";
+import { tensorBytes } from "../engine/dtypes.ts";
+import { kvCacheBytes } from "../model/kv-cache.ts";
+import { readBandwidth } from "../tensor/probe.ts";
+import type { LanguageModel } from "./language-model.ts";
+import { argmax } from "./logprob.ts";
+import { Sequence } from "./sequence.ts";
+
+export interface BenchmarkOptions {
+  promptTokens: number;
+  decodeTokens: number;
+  /** Tokens already in the cache when decoding starts. */
+  depths: readonly number[];
+  /** Rounds to keep. */
+  repeats: number;
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface Round {
+  /** Tokens per second. */
+  prefill: number;
+  /** Tokens per second, one for each depth. */
+  decode: readonly number[];
+  /** Bytes per second, measured around the round. */
+  bandwidthBefore: number;
+  bandwidthAfter: number;
+  kept: boolean;
+}
+
+export interface Benchmark {
+  rounds: readonly Round[];
+  /** Medians over the kept rounds. */
+  prefill: number;
+  decode: readonly {
+    depth: number;
+    tokensPerSecond: number;
+    /** Bytes read for one token, as a share of what the memory delivered in the same round. */
+    bandwidthShare: number;
+  }[];
+  bandwidth: number;
+  peakBytes: number | undefined;
+}
+
+const MAX_DRIFT = 0.15;
+/** Rounds tried for each one wanted before the machine is called too restless. */
+const MAX_TRIES = 3;
+
+export async function benchmark(
+  model: LanguageModel,
+  options: BenchmarkOptions,
+): Promise<Benchmark> {
+  const { depths, repeats, signal } = options;
+  const longest = Math.max(options.promptTokens, ...depths.map((d) => d + options.decodeTokens));
+  if (longest > model.contextLength)
+    throw new LabError(
+      "too_long",
+      `the benchmark needs ${longest} tokens; the context holds ${model.contextLength}`,
+      { hint: "Use fewer tokens or a smaller depth." },
+    );
+  using sequence = new Sequence(model.runner, { capacity: longest, type: model.cacheType });
+  const rounds: Round[] = [];
+  // The first round warms caches and is not counted.
+  await measureRound(model, sequence, options);
+  const limit = repeats * MAX_TRIES;
+  while (rounds.length < limit && rounds.filter(({ kept }) => kept).length < repeats) {
+    if (signal?.aborted) throw new LabError("interrupted", "the benchmark was interrupted");
+    const bandwidthBefore = await readBandwidth(model.backend, { repeats: 2 });
+    const speeds = await measureRound(model, sequence, options);
+    const bandwidthAfter = await readBandwidth(model.backend, { repeats: 2 });
+    const drift = Math.abs(bandwidthAfter / bandwidthBefore - 1);
+    rounds.push({ ...speeds, bandwidthBefore, bandwidthAfter, kept: drift <= MAX_DRIFT });
+    options.onProgress?.(rounds.filter(({ kept }) => kept).length, repeats);
+  }
+  const kept = rounds.filter((round) => round.kept);
+  if (kept.length === 0)
+    throw new LabError(
+      "engine_failed",
+      `memory bandwidth changed by more than 15 % in each of ${rounds.length} rounds`,
+      { hint: "Something else uses this machine; try again when it is quiet." },
+    );
+  const bandwidthOf = (round: Round): number => (round.bandwidthBefore + round.bandwidthAfter) / 2;
+  return {
+    rounds,
+    prefill: median(kept.map(({ prefill }) => prefill)),
+    decode: depths.map((depth, i) => {
+      const bytes = bytesPerToken(model, depth + options.decodeTokens / 2);
+      const speeds = kept.map(({ decode }) => decode[i] ?? NaN);
+      const shares = kept.map((round) => ((round.decode[i] ?? NaN) * bytes) / bandwidthOf(round));
+      return { depth, tokensPerSecond: median(speeds), bandwidthShare: median(shares) };
+    }),
+    bandwidth: median(kept.map(bandwidthOf)),
+    peakBytes: peakMemory(),
+  };
+}
+
+async function measureRound(
+  model: LanguageModel,
+  sequence: Sequence,
+  { promptTokens, decodeTokens, depths, signal }: BenchmarkOptions,
+): Promise<Pick<Round, "prefill" | "decode">> {
+  const prompt = fillerIds(model, promptTokens);
+  const run = signal === undefined ? {} : { signal };
+  const start = performance.now();
+  await sequence.read(prompt, { ...run, reuse: "none" });
+  const prefill = perSecond(promptTokens, start);
+  const decode: number[] = [];
+  for (const depth of depths) {
+    // At depth 0 there must be a first token to continue.
+    await sequence.read(fillerIds(model, Math.max(1, depth)), { ...run, reuse: "longest" });
+    decode.push(await timeDecode(model, sequence, { count: decodeTokens, ...run }));
+  }
+  return { prefill, decode };
+}
+
+/** Greedy tokens per second from where the sequence stands. */
+export async function timeDecode(
+  model: LanguageModel,
+  sequence: Sequence,
+  { count, signal }: { count: number; signal?: AbortSignal },
+): Promise<number> {
+  let id = 1;
+  const start = performance.now();
+  for (let i = 0; i < count; i++) {
+    const [logits] = await model.runner.run(
+      [sequence.next(id)],
+      signal === undefined ? {} : { signal },
+    );
+    sequence.accept(id);
+    id = argmax(logits as Float32Array);
+  }
+  return perSecond(count, start);
+}
+
+/** Bytes that decoding one token reads: every weight but the embedding table, and the cache. */
+export function bytesPerToken(model: LanguageModel, depth: number): number {
+  let bytes = kvCacheBytes(model.config, model.cacheType, Math.round(depth));
+  for (const [name, { dtype, shape }] of model.weights.tensors)
+    if (name !== "model.embed_tokens.weight") bytes += tensorBytes(dtype, shape);
+  return bytes;
+}
+
+function fillerIds(model: LanguageModel, count: number): number[] {
+  const range = Math.min(50_000, model.config.vocabSize);
+  return Array.from({ length: count }, (_, i) => (i * 7919 + 13) % range);
+}
+
+function perSecond(count: number, startMs: number): number {
+  return (count / (performance.now() - startMs)) * 1000;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[Math.floor(middle)] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+/** Most memory this process has had resident, mapped files included; undefined where the system does not tell. */
+export function peakMemory(): number | undefined {
+  try {
+    const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    return found === undefined ? undefined : Number(found) * 1024;
+  } catch {
+    return undefined;
+  }
+}
