@@ -7,6 +7,8 @@ export default defineConfig({
     exclude: ["test/long/**", "node_modules/**"],
     pool: "forks",
     maxWorkers: 2,
+    // ggml's threads wait for each other by spinning: two workers with two threads each on two cores would stand still.
+    env: { PHILAB_THREADS: "1" },
     testTimeout: 30_000,
   },
 });

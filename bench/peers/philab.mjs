@@ -3,7 +3,7 @@
  * `dist/`, so that one driver can run both in turn.
  */
 import { performance } from "node:perf_hooks";
-import { argmax } from "../../dist/generate/logprob.js";
+import { argmax } from "../../dist/generate/logits.js";
 import { LanguageModel } from "../../dist/generate/language-model.js";
 import { Sequence } from "../../dist/generate/sequence.js";
 import { memory, requireIntegers, requireTokens, serve } from "./json-lines.mjs";

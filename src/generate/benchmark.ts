@@ -9,7 +9,7 @@ import { tensorBytes } from "../engine/dtypes.ts";
 import { kvCacheBytes } from "../model/kv-cache.ts";
 import { readBandwidth } from "../tensor/probe.ts";
 import type { LanguageModel } from "./language-model.ts";
-import { argmax } from "./logprob.ts";
+import { argmax } from "./logits.ts";
 import { Sequence } from "./sequence.ts";
 
 export interface BenchmarkOptions {

@@ -5,7 +5,12 @@
 import { LabError } from "../base/errors.ts";
 import type { Runner } from "../model/runner.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { Sampler, type Alternative, type SamplingOptions } from "./sampler.ts";
+import { Sampler, type Alternative } from "./sampler.ts";
+import {
+  resolveSampling,
+  type SamplingOptions,
+  type SamplingSettings,
+} from "./sampling-options.ts";
 import type { Reuse, Sequence } from "./sequence.ts";
 import { StopScanner } from "./stop.ts";
 
@@ -47,14 +52,15 @@ export async function* decode(
   streams: readonly Stream[],
   options: DecodeOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
+  const sampling = resolveSampling(options);
   const texts = streams.map(
-    (stream, index) => new GrowingText(stream, { index, tokenizer, options }),
+    (stream, index) => new GrowingText(stream, { index, tokenizer, sampling }),
   );
   const run = options.signal === undefined ? {} : { signal: options.signal };
   for (const text of texts) {
     const { reuse = "exact" } = options;
     const { logits } = await text.sequence.read(text.prompt, { ...run, reuse });
-    yield text.choose(checkLogits(logits, runner));
+    yield text.choose(await checkLogits(logits, runner, text.sequence.tokens));
   }
   for (;;) {
     const growing = texts.filter((text) => !text.finished);
@@ -65,20 +71,31 @@ export async function* decode(
     );
     for (const [i, text] of growing.entries()) {
       text.sequence.accept(text.last);
-      yield text.choose(checkLogits(logits[i] as Float32Array, runner));
+      yield text.choose(await checkLogits(logits[i] as Float32Array, runner, text.sequence.tokens));
     }
   }
 }
 
 /** A sum is NaN or infinite when any term is; one look at each logit costs less than the sampler's. */
-function checkLogits(logits: Float32Array, runner: Runner): Float32Array {
+async function checkLogits(
+  logits: Float32Array,
+  runner: Runner,
+  tokens: readonly number[],
+): Promise<Float32Array> {
   let sum = 0;
   for (const x of logits) sum += x;
-  if (!Number.isFinite(sum))
-    throw new LabError("engine_failed", "the model's logits are not finite numbers", {
-      hint: `Run \`philab show --check\` to find the layer, or open the model in reference mode (now: ${runner.mode}).`,
-    });
-  return logits;
+  if (Number.isFinite(sum)) return logits;
+  const point = await runner.firstNonFinite(tokens);
+  throw new LabError(
+    "engine_failed",
+    `the logits are not finite numbers${point === undefined ? "" : `: ${point} is the first value that is none`}`,
+    {
+      hint:
+        runner.mode === "fast"
+          ? "Open the model in reference mode to see whether its weights are damaged or its numbers too large for 16 bits."
+          : "The weights are damaged: verify the file.",
+    },
+  );
 }
 
 class GrowingText {
@@ -99,25 +116,24 @@ class GrowingText {
     {
       index,
       tokenizer,
-      options,
-    }: { index: number; tokenizer: Tokenizer | undefined; options: DecodeOptions },
+      sampling,
+    }: { index: number; tokenizer: Tokenizer | undefined; sampling: SamplingSettings },
   ) {
     this.sequence = sequence;
     this.prompt = prompt;
     this.#index = index;
-    this.#sampler = new Sampler(options, { stream: index, vocabSize: tokenizer?.vocabSize });
+    this.#sampler = new Sampler(sampling, { stream: index, vocabSize: tokenizer?.vocabSize });
     this.#sampler.observe(prompt);
-    this.#scanner = new StopScanner(options.stop ?? []);
+    this.#scanner = new StopScanner(sampling.stop);
     this.#decoder = tokenizer?.decoder();
     this.#eosTokenId = tokenizer?.eosTokenId;
     // The last token of a full context is never read back, so it needs no cell.
     const room = sequence.cache.capacity - prompt.length + 1;
-    this.#limit = Math.min(options.maxTokens ?? room, room);
+    this.#limit = Math.min(sampling.maxTokens ?? room, room);
   }
 
   choose(logits: Float32Array): GeneratedToken {
     const { id, logprob, top } = this.#sampler.sample(logits);
-    this.#sampler.observe([id]);
     this.#count++;
     this.last = id;
     const { text, finishReason } = this.#advance(id);

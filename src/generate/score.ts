@@ -4,7 +4,7 @@
  */
 import { LabError } from "../base/errors.ts";
 import type { CachedTokens, Runner } from "../model/runner.ts";
-import { argmax, logSumExp } from "./logprob.ts";
+import { argmax, logSumExp } from "./logits.ts";
 import type { Sequence } from "./sequence.ts";
 
 export interface ScoredToken {

@@ -10,7 +10,8 @@ import { Graph } from "../tensor/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attendThroughCache, type Segment } from "./attention.ts";
 import type { PhiConfig } from "./config.ts";
-import type { Tap } from "./hook-points.ts";
+import { firstNonFinite } from "./diagnose.ts";
+import type { HookPoint, Tap } from "./hook-points.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { phi, type PhiWeights } from "./phi.ts";
 
@@ -179,6 +180,12 @@ export class Runner implements Disposable {
   #dropKept(): void {
     this.#kept?.graph[Symbol.dispose]();
     this.#kept = undefined;
+  }
+
+  /** Where reading `tokens` first gives a value that is no finite number. */
+  async firstNonFinite(tokens: readonly number[]): Promise<HookPoint | undefined> {
+    const { config, backend, mode } = this;
+    return firstNonFinite({ weights: this.#weights, config, backend, mode }, tokens);
   }
 
   /** Forgets what was kept for a cache that is about to be freed. */

@@ -21,7 +21,7 @@ describe("generation with the bundled model", () => {
   let model: LanguageModel;
   const before = liveBytes();
   beforeAll(async () => {
-    model = await LanguageModel.open(bundled, { threads: 2 });
+    model = await LanguageModel.open(bundled, { threads: 1 });
   });
   afterAll(async () => {
     await model[Symbol.asyncDispose]();
@@ -138,8 +138,8 @@ describe("generation with the bundled model", () => {
 describe("cached keys and values", () => {
   for (const cacheType of KV_CACHE_TYPES)
     it(`keep their meaning as ${cacheType}`, async () => {
-      await using reference = await LanguageModel.open(bundled, { mode: "reference", threads: 2 });
-      await using model = await LanguageModel.open(bundled, { cacheType, threads: 2 });
+      await using reference = await LanguageModel.open(bundled, { mode: "reference", threads: 1 });
+      await using model = await LanguageModel.open(bundled, { cacheType, threads: 1 });
       const ids = prompts[0]?.ids ?? [];
       const [exact] = await reference.score(ids.slice(0, 1), [ids.slice(1)]);
       const [found] = await model.score(ids.slice(0, 1), [ids.slice(1)]);

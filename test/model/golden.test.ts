@@ -39,7 +39,10 @@ describe("phi-mini against transformers", () => {
     it(`gives the logits and greedy tokens of transformers from the layout ${layout}`, async () => {
       const expected = await readTensors(fixture("phi-mini/expected.safetensors"));
       const logits = expected.get("logits")?.values as Float32Array;
-      await using model = await LanguageModel.open(fixture(layout), { mode: "reference" });
+      await using model = await LanguageModel.open(fixture(layout), {
+        mode: "reference",
+        threads: 1,
+      });
       for (const [b, ids] of inputs.input_ids.entries()) {
         const rows = await logitsOf(model, ids);
         rows.forEach((row, t) => {
@@ -60,7 +63,7 @@ describe("phi-micro against transformers", () => {
   const prompts = readFixture<MicroPrompt[]>("phi-micro.json");
 
   it("gives its log-probabilities, most likely tokens and greedy continuations in reference mode", async () => {
-    await using model = await LanguageModel.open(bundled, { mode: "reference" });
+    await using model = await LanguageModel.open(bundled, { mode: "reference", threads: 1 });
     for (const { prompt, ids, logprobs, top5, greedy_ids } of prompts) {
       expect(model.promptIds(prompt)).toEqual(ids);
       const [score] = await model.score(ids.slice(0, 1), [ids.slice(1)]);

@@ -66,8 +66,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     refuse("reshape", [x], `has ${x.size} values, ${formatShape(shape)} does not`);
   if (sameShape(x.shape, target)) return x;
   requireReadable("reshape", x);
-  if (isQuantized(x.dtype) && target.at(-1) !== x.dim(-1))
-    refuse("reshape", [x], "rows of quantised values keep their length");
+  if ((target.at(-1) ?? 1) % DTYPES[x.dtype].blockSize !== 0)
+    refuse("reshape", [x], `rows of ${x.dtype} values must stay whole blocks`);
   if (!x.contiguous && !isQuantized(x.dtype)) {
     const strides = reshapedStrides(x, target);
     if (strides?.at(-1) === DTYPES[x.dtype].blockBytes) {
@@ -190,23 +190,33 @@ export function concat(a: Tensor, b: Tensor, { axis }: { axis: number }): Tensor
   });
 }
 
-/** Appends `amount` zeros at the end of an axis. */
-export function padEnd(x: Tensor, { axis, amount }: { axis: number; amount: number }): Tensor {
-  requireFloat32("padEnd", x);
+/** Puts zeros before and after the values along an axis. */
+export function pad(
+  x: Tensor,
+  { axis, before = 0, after = 0 }: { axis: number; before?: number; after?: number },
+): Tensor {
+  requireFloat32("pad", x);
   const at = normalizeAxis(axis, x.rank);
-  if (!Number.isInteger(amount) || amount < 0)
-    refuse("padEnd", [x], `cannot append ${amount} zeros`);
-  if (amount === 0) return x;
-  const shape = x.shape.map((n, i) => (i === at ? n + amount : n));
+  for (const amount of [before, after])
+    if (!Number.isInteger(amount) || amount < 0) refuse("pad", [x], `cannot add ${amount} zeros`);
+  if (before + after === 0) return x;
+  const shape = x.shape.map((n, i) => (i === at ? n + before + after : n));
   assertShape(shape);
-  const amounts = x.shape.map((_, i) => (i === at ? amount : 0));
-  const graph = graphOf("padEnd", [x]);
-  const pointer = graph.emit((c) => emit.pad(c, x.pointer, amounts));
+  const only = (amount: number): number[] => x.shape.map((_, i) => (i === at ? amount : 0));
+  const graph = graphOf("pad", [x]);
+  const pointer = graph.emit((c) =>
+    emit.pad(c, x.pointer, { before: only(before), after: only(after) }),
+  );
   return graph.result(pointer, {
     dtype: "f32",
     shape,
-    made: { op: "padEnd", inputs: [x], settings: { axis: at, amount } },
+    made: { op: "pad", inputs: [x], settings: { axis: at, before } },
   });
+}
+
+/** Appends `amount` zeros at the end of an axis. */
+export function padEnd(x: Tensor, { axis, amount }: { axis: number; amount: number }): Tensor {
+  return pad(x, { axis, after: amount });
 }
 
 /** The values as another floating type. */
