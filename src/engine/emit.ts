@@ -65,9 +65,14 @@ export function concat(
   return library().api.ggml_concat(context, a, b, rank - 1 - axis);
 }
 
-/** Appends zeros: `amounts[i]` of them at the end of axis `i`. */
-export function pad(context: Pointer, a: Pointer, amounts: Shape): Pointer {
-  return library().api.ggml_pad(context, a, ...reversed(amounts, 0));
+/** Surrounds with zeros: `before[i]` and `after[i]` of them on axis `i`. */
+export function pad(
+  context: Pointer,
+  a: Pointer,
+  { before, after }: { before: Shape; after: Shape },
+): Pointer {
+  const [l, r] = [reversed(before, 0), reversed(after, 0)];
+  return library().api.ggml_pad_ext(context, a, l[0], r[0], l[1], r[1], l[2], r[2], l[3], r[3]);
 }
 
 export function cast(context: Pointer, a: Pointer, dtype: DType): Pointer {

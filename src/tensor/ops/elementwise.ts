@@ -4,7 +4,7 @@ import { library } from "../../engine/library.ts";
 import { broadcastShapes, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, requireFinite, requireFloat32 } from "./check.ts";
-import { broadcastTo, denseRows, packed } from "./layout.ts";
+import { broadcastTo, contiguous, denseRows, packed } from "./layout.ts";
 
 type Binary = "add" | "sub" | "mul" | "div";
 
@@ -95,6 +95,17 @@ export function scale(x: Tensor, factor: number, offset = 0): Tensor {
   });
 }
 
+/** `value` everywhere, in the shape of `x`. */
+export function fill(x: Tensor, value: number): Tensor {
+  requireFloat32("fill", x);
+  requireFinite("fill", [x], "value", value);
+  const dense = contiguous(x);
+  const graph = graphOf("fill", [x]);
+  const pointer = graph.emit((c) => library().api.ggml_fill(c, dense.pointer, value));
+  return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op: "fill", inputs: [x] } });
+}
+
+/** Values below `min` become `min`, values above `max` become `max`. */
 export function clamp(x: Tensor, { min, max }: { min: number; max: number }): Tensor {
   requireFloat32("clamp", x);
   if (!(min <= max)) refuse("clamp", [x], `min ${min} is not below max ${max}`);

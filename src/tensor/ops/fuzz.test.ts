@@ -6,6 +6,12 @@ import { LabError } from "../../base/errors.ts";
 import { DTYPES, type DType } from "../../engine/dtypes.ts";
 import { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
+import {
+  rmsNormalizeBackward,
+  siluBackward,
+  softmaxBackward,
+  takeRowsBackward,
+} from "./backward.ts";
 import * as ops from "./index.ts";
 
 /** Choices of a random test case, made as they are needed. */
@@ -92,6 +98,23 @@ const CALLS: Record<string, (take: Take, choose: Choices) => Tensor> = {
   takeRows: (t) => ops.takeRows(t(), t()),
   putRows: (t) => ops.putRows(ops.scale(t(), 1), t(), t()),
   assign: (t) => ops.assign(ops.scale(t(), 1), t()),
+  fill: (t, c) => ops.fill(t(), c.number()),
+  pad: (t, c) => ops.pad(t(), { axis: c.below(6) - 2, before: c.number(), after: c.number() }),
+  sumTo: (t, c) => ops.sumTo(t(), c.below(2) === 0 ? t().shape : t().shape.map(() => 1)),
+  outerProduct: (t) => ops.outerProduct(t(), t()),
+  outerSquare: (t) => {
+    const x = t();
+    return ops.outerProduct(x, x);
+  },
+  takeAlong: (t) => ops.takeAlong(t(), t()),
+  putAlong: (t) => ops.putAlong(ops.scale(t(), 1), t(), t()),
+  loss: (t, c) => c.of([ops.logSumExp, ops.logSoftmax])(t()),
+  pairLoss: (t, c) => c.of([ops.tokenLogProbs, ops.crossEntropy, ops.klDivergence])(t(), t()),
+  weightedLoss: (t) => ops.crossEntropy(t(), t(), t()),
+  siluBackward: (t) => siluBackward(t(), t()),
+  softmaxBackward: (t, c) => softmaxBackward(t(), t(), c.number()),
+  rmsNormalizeBackward: (t, c) => rmsNormalizeBackward(t(), t(), c.number()),
+  takeRowsBackward: (t, c) => takeRowsBackward(t(), t(), c.number()),
 };
 
 /** Types of the first tensors of a case: mostly f32, since most operations want that. */

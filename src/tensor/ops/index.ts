@@ -3,6 +3,7 @@ export * from "./attention.ts";
 export * from "./elementwise.ts";
 export * from "./layout.ts";
 export * from "./lookup.ts";
+export * from "./loss.ts";
 export * from "./normalize.ts";
 export * from "./product.ts";
 export * from "./reduce.ts";

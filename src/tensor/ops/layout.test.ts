@@ -82,12 +82,12 @@ describe("contiguous, permute and slice", () => {
     const x = graph.input("q8_0", [4, 64]);
     expect(() => ops.transpose(x)).toThrow(BAD_INPUT);
     expect(() => ops.slice(x, { axis: 1, start: 16, length: 32 })).toThrow(BAD_INPUT);
-    expect(() => ops.reshape(x, [8, 32])).toThrow(BAD_INPUT);
+    expect(() => ops.reshape(x, [16, 16])).toThrow(BAD_INPUT);
     expect(() => ops.contiguous(ops.slice(x, { axis: 1, start: 32, length: 32 }))).toThrow(
       BAD_INPUT,
     );
     expect(ops.slice(x, { axis: 0, start: 1, length: 2 }).shape).toEqual([2, 64]);
-    expect(ops.reshape(x, [2, 2, 64]).shape).toEqual([2, 2, 64]);
+    expect(ops.reshape(x, [4, 2, 32]).shape).toEqual([4, 2, 32]);
   });
 });
 
@@ -170,12 +170,13 @@ describe("concat and padEnd", () => {
             shape.map((n, i) => (i === axis ? amount : n)),
             seed,
           );
-          const [joined, padded] = await evaluate(
+          const [joined, padded, shifted] = await evaluate(
             (x, y) => {
               const v = takeView(view, x);
               return [
                 ops.concat(v, y, { axis }),
                 ops.padEnd(v, { axis: axis - shape.length, amount }),
+                ops.pad(v, { axis, before: 2, after: amount }),
               ];
             },
             [view.base, other],
@@ -193,6 +194,14 @@ describe("concat and padEnd", () => {
           expectClose(
             padded!,
             tabulate(long, (index) => from(index, () => 0)),
+            {},
+          );
+          const moved = (index: readonly number[]): number[] =>
+            index.map((n, i) => (i === axis ? n - 2 : n));
+          const longer = long.map((n, i) => (i === axis ? n + 2 : n));
+          expectClose(
+            shifted!,
+            tabulate(longer, (index) => ((index[axis] ?? 0) < 2 ? 0 : from(moved(index), () => 0))),
             {},
           );
         },

@@ -12,7 +12,7 @@ import {
   requireReadable,
   rowsAreDense,
 } from "./check.ts";
-import { denseRows, reshape } from "./layout.ts";
+import { denseRows, packed, reshape } from "./layout.ts";
 
 /**
  * Rows of a table: `[V, D]` by i32 ids `[R]` → f32 `[R, D]`.
@@ -63,6 +63,51 @@ export function putRows(table: Tensor, values: Tensor, ids: Tensor): Tensor {
     strides: table.strides,
     made: { op, inputs: [table, rows, ids] },
   });
+}
+
+/**
+ * One value of each row: f32 `[R, K]` by i32 ids `[R]` → `[R]`. The caller checks the ids.
+ */
+export function takeAlong(x: Tensor, ids: Tensor): Tensor {
+  const op = "takeAlong";
+  requireFloat32(op, x);
+  requireOnePerRow(op, x, ids);
+  const table = packed(reshape(x, [...x.shape, 1])); // a table of K rows of one value, for each of R
+  const columns = packed(reshape(ids, [x.dim(0), 1]));
+  const graph = graphOf(op, [x, ids]);
+  const pointer = graph.emit((c) => library().api.ggml_get_rows(c, table.pointer, columns.pointer));
+  const picked = graph.result(pointer, {
+    dtype: "f32",
+    shape: [x.dim(0), 1, 1],
+    made: { op, inputs: [x, ids] },
+  });
+  return reshape(picked, [x.dim(0)]);
+}
+
+/**
+ * Writes one value into each row of a result of this graph, whose memory it takes over: `[R, K]`, f32 `[R]`, i32 ids
+ * `[R]` → `[R, K]`. Nothing else may read `x` afterwards. The caller checks the ids.
+ */
+export function putAlong(x: Tensor, values: Tensor, ids: Tensor): Tensor {
+  const op = "putAlong";
+  requireFloat32(op, x, values);
+  requireOnePerRow(op, x, ids);
+  if (values.size !== x.dim(0)) refuse(op, [x, values, ids], "needs one value for each row");
+  const table = packed(reshape(x, [...x.shape, 1]));
+  const rows = packed(reshape(values, [x.dim(0), 1, 1]));
+  const columns = packed(reshape(ids, [x.dim(0), 1]));
+  const graph = graphOf(op, [x, values, ids]);
+  const pointer = graph.emit((c) =>
+    library().api.ggml_set_rows(c, table.pointer, rows.pointer, columns.pointer),
+  );
+  const made = { op, inputs: [x, values, ids] };
+  const written = graph.result(pointer, { dtype: "f32", shape: table.shape, made });
+  return reshape(written, x.shape);
+}
+
+function requireOnePerRow(op: string, x: Tensor, ids: Tensor): void {
+  if (x.rank !== 2 || ids.rank !== 1 || ids.dtype !== "i32" || ids.dim(0) !== x.dim(0))
+    refuse(op, [x, ids], "needs [R, K] and one i32 id for each row");
 }
 
 /** Copies values into a tensor that outlives the graph, converting their type; to be `require`d of the graph. */

@@ -122,6 +122,41 @@ describe("matmulTransposed", () => {
   });
 });
 
+describe("outerProduct", () => {
+  it("multiplies the columns of any two views", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        views({ minRank: 2 }),
+        fc.integer({ min: 1, max: 7 }),
+        fc.boolean(),
+        fc.nat(),
+        async (view, m, flip, seed) => {
+          const lead = view.values.shape.slice(0, -1);
+          const other = randomValues([...lead, m], seed);
+          const [left, right] = await evaluate(
+            (x, y) => {
+              const [v, w] = [takeView(view, x), flip ? ops.transpose(y) : y];
+              return [ops.outerProduct(v, w), ops.outerProduct(w, v)];
+            },
+            [view.base, flip ? turned(other) : other],
+          );
+          const tolerance = { absolute: 1e-5, relative: 1e-5 };
+          expectClose(left!, productOf(turned(view.values), turned(other)), tolerance);
+          expectClose(right!, productOf(turned(other), turned(view.values)), tolerance);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it("refuses operands of different rows", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [2, 3, 4]);
+    for (const shape of [[2, 4, 4], [3, 4], [1, 3, 4], [4]])
+      expect(() => ops.outerProduct(x, graph.input("f32", shape))).toThrow(BAD_INPUT);
+  });
+});
+
 describe("matmul and linear", () => {
   it("multiply as written", async () => {
     const [a, b, bias] = [

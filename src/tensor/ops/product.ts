@@ -1,6 +1,8 @@
 /** Matrix products. ggml's own product is `a · bᵀ`: rows of both operands are read side by side. */
 import { DTYPES } from "../../engine/dtypes.ts";
 import * as emit from "../../engine/emit.ts";
+import { library } from "../../engine/library.ts";
+import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./check.ts";
 import { add } from "./elementwise.ts";
@@ -51,6 +53,24 @@ function viewable(t: Tensor): boolean {
 export function matmul(a: Tensor, b: Tensor): Tensor {
   requireFloat32("matmul", a, b);
   return matmulTransposed(a, transpose(b));
+}
+
+/**
+ * `aᵀ · b`, both f32: `[..., R, M]` and `[..., R, K]` → `[..., M, K]`; the gradient of a weight is one. Copies neither.
+ */
+export function outerProduct(a: Tensor, b: Tensor): Tensor {
+  const op = "outerProduct";
+  requireFloat32(op, a, b);
+  if (a.rank < 2 || a.rank !== b.rank || !sameShape(a.shape.slice(0, -1), b.shape.slice(0, -1)))
+    refuse(op, [a, b], "needs the same rows in both");
+  const rows = viewable(b) ? b : packed(b);
+  const graph = graphOf(op, [a, b]);
+  const pointer = graph.emit((c) => library().api.ggml_out_prod(c, rows.pointer, a.pointer));
+  return graph.result(pointer, {
+    dtype: "f32",
+    shape: [...a.shape.slice(0, -2), a.dim(-1), b.dim(-1)],
+    made: { op, inputs: [a, rows] },
+  });
 }
 
 /** A linear layer, `x · wᵀ + bias`: `[..., K]` → `[..., M]` with `w` `[M, K]` and `bias` `[M]`. */

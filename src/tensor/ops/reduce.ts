@@ -1,8 +1,9 @@
 /** Sums, means and largest positions. */
 import { library } from "../../engine/library.ts";
-import type { Shape } from "../shape.ts";
+import { newTensor } from "../../engine/emit.ts";
+import { broadcastsTo, formatShape, sameShape, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, requireFloat32 } from "./check.ts";
+import { graphOf, refuse, requireFloat32 } from "./check.ts";
 import { denseRows, reshape } from "./layout.ts";
 
 function reduce(
@@ -31,6 +32,23 @@ export function meanLast(x: Tensor): Tensor {
 /** Sum of all values: `[1]`. */
 export function sumAll(x: Tensor): Tensor {
   return reduce("sumAll", "ggml_sum", x, [1]);
+}
+
+/** Sums over the axes along which `shape` would be stretched to that of `x`: what `broadcastTo` did, backwards. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  requireFloat32("sumTo", x);
+  if (sameShape(x.shape, shape)) return x;
+  if (!broadcastsTo(shape, x.shape)) refuse("sumTo", [x], `${formatShape(shape)} does not stretch`);
+  // ggml's sum over repeats goes value by value along the last axis.
+  if (shape.at(-1) === 1 && x.dim(-1) > 1) return sumTo(sumLast(x), shape);
+  const full = [...x.shape.slice(0, x.rank - shape.length).fill(1), ...shape];
+  if (sameShape(x.shape, full)) return reshape(x, shape);
+  const dense = denseRows(x);
+  const graph = graphOf("sumTo", [x]);
+  const like = graph.emit((c) => newTensor(c, "f32", full)); // never computed: ggml asks for its shape
+  const pointer = graph.emit((c) => library().api.ggml_repeat_back(c, dense.pointer, like));
+  const made = { op: "sumTo", inputs: [dense] };
+  return reshape(graph.result(pointer, { dtype: "f32", shape: full, made }), shape);
 }
 
 /** Position of the largest value of each row, as i32: `[..., K]` → `[...]` (`[K]` → `[1]`). */

@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  at,
   evaluate,
   expectClose,
   mapRows,
   randomValues,
   rowsOf,
+  tabulate,
   takeView,
   testBackend,
   views,
@@ -62,6 +64,69 @@ describe("sums and means", () => {
       found!,
       mapRows(x, (row) => [sum(row)]),
       { absolute: 1e-3 },
+    );
+  });
+});
+
+describe("sumTo", () => {
+  it("sums any view over the axes along which a shape would be stretched", async () => {
+    await fc.assert(
+      fc.asyncProperty(views(), fc.nat(15), fc.nat(3), async (view, mask, cut) => {
+        const { shape } = view.values;
+        const target = shape
+          .map((n, i) => ((mask >> i) & 1 ? 1 : n))
+          .slice(Math.min(cut, shape.length - 1));
+        const [found] = await evaluate((x) => ops.sumTo(takeView(view, x), target), [view.base]);
+        const wanted = tabulate(target, () => 0);
+        tabulate(shape, (index) => {
+          const place = target.reduce((offset, n, i) => {
+            const at = index[i + shape.length - target.length] ?? 0;
+            return offset * n + (n === 1 ? 0 : at);
+          }, 0);
+          wanted.data[place] = (wanted.data[place] ?? 0) + at(view.values, index);
+          return 0;
+        });
+        expectClose(found!, wanted, { absolute: 1e-5 });
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it("refuses shapes that do not stretch to it", () => {
+    using graph = new Graph(testBackend());
+    const x = graph.input("f32", [2, 3]);
+    for (const shape of [[2], [4, 3], [1, 2, 3]])
+      expect(() => ops.sumTo(x, shape)).toThrow(BAD_INPUT);
+  });
+});
+
+describe("takeAlong and putAlong", () => {
+  it("read and write one value of each row", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        views({ minRank: 2, maxRank: 2, maxSize: 9 }),
+        fc.nat(),
+        async (view, seed) => {
+          const [r = 1, k = 1] = view.values.shape;
+          const ids = Array.from({ length: r }, (_, i) => (seed + 5 * i) % k);
+          const values = randomValues([r], seed);
+          const [taken, put] = await evaluate(
+            (x, i, v) => {
+              const t = takeView(view, x);
+              return [ops.takeAlong(t, i), ops.putAlong(ops.scale(t, 1), v, i)];
+            },
+            [view.base, { shape: [r], data: Float64Array.from(ids), dtype: "i32" }, values],
+          );
+          const rows = rowsOf(view.values);
+          const picked = rows.map((row, i) => row[ids[i] ?? 0] ?? NaN);
+          expectClose(taken!, { shape: [r], data: Float64Array.from(picked) }, {});
+          const wanted = tabulate([r, k], ([i = 0, j = 0]) =>
+            j === ids[i] ? (values.data[i] ?? NaN) : (rows[i]?.[j] ?? NaN),
+          );
+          expectClose(put!, wanted, {});
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 });
