@@ -89,7 +89,12 @@ export async function loadWeights(
     const tensors = createTensors(placements, { store, files, backend });
     await fillTensors(placements, { tensors, files, options });
     store.markWeights();
-    return new LoadedWeights(assemble(tensors, config), tensors, memoryOf(placements), resources);
+    return new LoadedWeights(
+      assembleWeights(tensors, config),
+      tensors,
+      memoryOf(placements),
+      resources,
+    );
   } catch (error) {
     for (const resource of resources) resource[Symbol.dispose]();
     throw error;
@@ -239,7 +244,11 @@ function convert({ source, dtype }: Placement, tensor: Tensor, file: MappedFile)
     }
 }
 
-function assemble(tensors: ReadonlyMap<string, Tensor>, config: PhiConfig): PhiWeights {
+/** Arranges parameters, by their Hugging Face names, for the forward pass. */
+export function assembleWeights(
+  tensors: ReadonlyMap<string, Tensor>,
+  config: PhiConfig,
+): PhiWeights {
   const get = (name: string): Tensor => {
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new LabError("internal", `internal: no tensor ${name}`);

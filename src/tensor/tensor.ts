@@ -31,7 +31,16 @@ export interface TensorFields {
   readable?: boolean;
 }
 
+let handles = 0;
+
+/** How many handles were made so far: the next one has this `serial`. */
+export function handleCount(): number {
+  return handles;
+}
+
 export class Tensor {
+  /** Grows from handle to handle: of two, the one that was made first has the smaller number. */
+  readonly serial = handles++;
   readonly pointer: Pointer;
   readonly dtype: DType;
   readonly shape: Shape;
