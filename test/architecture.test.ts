@@ -51,7 +51,6 @@ const LAYERS: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, readonly string[]> = {
   koffi: ["engine", "kernels"],
   commander: ["cli"],
-  "@huggingface/tokenizers": ["tokenizer"],
 };
 
 const MAX_LINES = 350;

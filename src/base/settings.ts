@@ -12,7 +12,7 @@ import { checkObject, checkValue, fromText } from "./schema.ts";
 export const MODES = ["reference", "fast"] as const;
 export type Mode = (typeof MODES)[number];
 
-export const DEVICES = ["auto", "cpu", "cuda", "vulkan", "metal"] as const;
+const DEVICES = ["auto", "cpu", "cuda", "vulkan", "metal"] as const;
 export type Device = (typeof DEVICES)[number];
 
 /** Every setting: what a flag, a variable and the file may say, and the words that `--help` and a form show. */
@@ -54,7 +54,7 @@ export interface ResolvedSettings {
   sources: Record<SettingName, SettingSource>;
 }
 
-export const CONFIG_FILE = "philab.config.json";
+const CONFIG_FILE = "philab.config.json";
 
 const fileSchema = z.strictObject({ $schema: z.string(), ...SETTING_SCHEMAS }).partial();
 

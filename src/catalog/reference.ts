@@ -18,7 +18,7 @@ import { PACKAGE_ROOT } from "../base/package.ts";
 import { expandHome, type HomeFolders } from "../base/settings.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
 
-export const BUNDLED_MODEL = "phi-micro";
+const BUNDLED_MODEL = "phi-micro";
 
 /** Models that come with the package; found by name where the store has none of that name. */
 const PACKAGE_MODELS = path.join(PACKAGE_ROOT, "models");

@@ -64,7 +64,9 @@ export function attachDefinition(
       folders: homeFolders(resolved.values.home),
       output,
       signal: io.signal,
-      stdin: io.stdin,
+      get stdin() {
+        return io.stdin;
+      },
       env: io.env,
       cwd: io.cwd,
       commandLine,

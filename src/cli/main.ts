@@ -15,7 +15,7 @@ async function main(): Promise<void> {
     import("./program.ts"),
     import("./errors.ts"),
   ]);
-  const { stdout, stderr, stdin, env } = process;
+  const { stdout, stderr, env } = process;
   const controller = new AbortController();
   let received: NodeJS.Signals | undefined;
 
@@ -46,7 +46,10 @@ async function main(): Promise<void> {
   const exitCode = await runProgram(argv, {
     stdout,
     stderr,
-    stdin,
+    // Opened only by a command that reads it.
+    get stdin() {
+      return process.stdin;
+    },
     env,
     cwd: process.cwd(),
     signal,

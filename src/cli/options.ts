@@ -10,7 +10,7 @@ import type { Schemas } from "./command.ts";
 type Typed = boolean | string[] | undefined;
 
 /** `maxTokens` → `--max-tokens`. */
-export function flagName(key: string): string {
+function flagName(key: string): string {
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 

@@ -15,7 +15,7 @@ import { OUTPUT_CLOSED, reportError } from "./errors.ts";
 export interface ProgramIO {
   stdout: TextStream;
   stderr: TextStream;
-  stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   env: NodeJS.ProcessEnv;
   cwd: string;
   signal: AbortSignal;
@@ -51,7 +51,8 @@ export async function runProgram(
     return 0;
   } catch (error) {
     if (io.signal.reason === OUTPUT_CLOSED) return 0;
-    return reportError(error, { ...io, json: beforeDashes(argv).includes("--json") });
+    const { stdout, stderr, env } = io;
+    return reportError(error, { stdout, stderr, env, json: beforeDashes(argv).includes("--json") });
   }
 }
 

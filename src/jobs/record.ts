@@ -15,7 +15,7 @@ export const KIND_PATTERN = /^[a-z][a-z0-9-]{0,31}$/;
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
 
 /** What a number that somebody reports came from; in `run.json` and in a capture's metadata. */
-export const provenanceSchema = z.object({
+const provenanceSchema = z.object({
   /** The command line that repeats it. */
   command: z.array(z.string()),
   models: z.array(
