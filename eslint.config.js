@@ -33,6 +33,19 @@ export default tseslint.config(
     files: ["*.config.ts", "*.config.js"],
     rules: { "no-restricted-exports": "off" },
   },
-  { files: ["**/*.js", "**/*.mjs"], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ["**/*.js", "**/*.mjs"],
+    ...tseslint.configs.disableTypeChecked,
+    languageOptions: {
+      ...tseslint.configs.disableTypeChecked.languageOptions,
+      // What the plain scripts use of Node's globals.
+      globals: Object.fromEntries(
+        ["Buffer", "URL", "console", "performance", "process", "setTimeout"].map((name) => [
+          name,
+          "readonly",
+        ]),
+      ),
+    },
+  },
   prettier,
 );
