@@ -7,13 +7,10 @@
  * Prints the median of each figure over the rounds and the ratio philab / llama.cpp; the last line is JSON. The two take turns
  * within each round, and which of them begins changes from round to round.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import os from "node:os";
 import process from "node:process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Peer } from "./peers/peer.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,27 +29,6 @@ const rounds = Number(values.rounds);
 const promptTokens = Number(values.prompt);
 const decodeTokens = Number(values.decode);
 const depths = values.depths.split(",").map(Number);
-
-class Peer {
-  constructor(name, script) {
-    this.name = name;
-    const file = fileURLToPath(new URL(`peers/${script}`, import.meta.url));
-    this.child = spawn(process.execPath, [file], { stdio: ["pipe", "pipe", "inherit"] });
-    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
-  }
-  async ask(request) {
-    this.child.stdin.write(`${JSON.stringify(request)}\n`);
-    const { value, done } = await this.lines.next();
-    if (done) throw new Error(`${this.name} ended`);
-    const { result, error } = JSON.parse(value);
-    if (error) throw new Error(`${this.name}: ${error}`);
-    return result;
-  }
-  async quit() {
-    this.child.stdin.write('{"command":"quit"}\n');
-    await once(this.child, "exit");
-  }
-}
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const figures = [

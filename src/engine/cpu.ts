@@ -1,28 +1,6 @@
-/** What the processor is: cores that compute, and the instruction sets that decide which kernels run. */
-import { readdirSync, readFileSync } from "node:fs";
+/** What the processor is: its name, and the instruction sets that decide which kernels run. */
+import { readFileSync } from "node:fs";
 import os from "node:os";
-
-/**
- * Threads to compute with: one for each physical core. Two threads of one core share its arithmetic units, and more threads
- * than cores slow ggml down.
- */
-export function defaultThreads(): number {
-  const available = os.availableParallelism();
-  if (process.platform !== "linux") return available;
-  try {
-    const root = "/sys/devices/system/cpu";
-    const cores = new Set(
-      readdirSync(root)
-        .filter((name) => /^cpu\d+$/.test(name))
-        .map((name) =>
-          readFileSync(`${root}/${name}/topology/thread_siblings_list`, "utf8").trim(),
-        ),
-    );
-    return Math.max(1, Math.min(available, cores.size));
-  } catch {
-    return available;
-  }
-}
 
 /** Instruction sets that matter for matrix products, as Linux names them; empty where the system does not tell. */
 export function cpuFeatures(): string[] {

@@ -6,10 +6,10 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { LabError } from "../base/errors.ts";
 import type { Device, Mode } from "../base/settings.ts";
+import { threadsFor } from "../base/threads.ts";
 import type { Checkpoint, GgufCheckpoint } from "../checkpoint/index.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
-import { defaultThreads } from "../engine/cpu.ts";
 import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
 import { Runner } from "../model/runner.ts";
@@ -26,6 +26,7 @@ export interface OpenOptions {
   /** `fast` (default) or `reference`: f32 weights, exact GELU, explicit attention. */
   mode?: Mode;
   device?: Device;
+  /** Threads that compute; by default one for each core, fewer for a model whose weights are small. */
   threads?: number;
   /** Type of cached keys and values; f16, in reference mode f32. */
   cacheType?: KvCacheType;
@@ -85,7 +86,7 @@ export class LanguageModel implements AsyncDisposable {
    * @throws LabError for missing, damaged and unsupported files, memory that does not suffice, wrong options
    */
   static async open(path: string, options: OpenOptions = {}): Promise<LanguageModel> {
-    const { mode = "fast", device = "auto", threads = defaultThreads(), repack = true } = options;
+    const { mode = "fast", device = "auto", repack = true } = options;
     const cacheType = options.cacheType ?? (mode === "reference" ? "f32" : "f16");
     const checkpoint = await openCheckpoint(path);
     const config = configFromCheckpoint(checkpoint);
@@ -100,6 +101,7 @@ export class LanguageModel implements AsyncDisposable {
         `the context length must be 1…${config.contextLength}, not ${contextLength}`,
       );
     const tokenizer = await openTokenizer(checkpoint);
+    const threads = options.threads ?? threadsFor(weightBytes(checkpoint));
     const backend = new Backend({ device, threads });
     try {
       const weights = await loadWeights(checkpoint, config, backend, {
@@ -211,8 +213,14 @@ export class LanguageModel implements AsyncDisposable {
     // Spaces at the end of the prompt belong to the next token.
     const kept = prompt.trimEnd();
     const prefix = this.promptIds(kept);
-    const whole = this.promptIds(kept + prompt.slice(kept.length) + continuation);
-    return { prefix, ids: whole.slice(prefix.length) };
+    const ids = this.promptIds(prompt + continuation).slice(prefix.length);
+    if (ids.length === 0 && continuation !== "")
+      throw new LabError(
+        "bad_input",
+        `the continuation ${JSON.stringify(continuation)} has no token of its own: it merges with the end of the prompt`,
+        { hint: "Begin it with a space, or move the end of the prompt into every continuation." },
+      );
+    return { prefix, ids };
   }
 
   #assertFits(length: number): void {
@@ -298,6 +306,10 @@ function tokenizerOfGguf(checkpoint: GgufCheckpoint): Tokenizer | undefined {
     merges: (value("merges") ?? []) as string[],
     ...optional,
   });
+}
+
+function weightBytes({ tensors }: Checkpoint): number {
+  return [...tensors.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 interface Pair {
