@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 // Each test file has a process of its own: native state (the engine) is global to a process.
 export default defineConfig({
+  // The examples import the package by its name.
+  resolve: { alias: { philab: new URL("src/index.ts", import.meta.url).pathname } },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["test/long/**", "node_modules/**"],

@@ -43,8 +43,9 @@ const LAYERS: Record<string, readonly string[]> = {
   safety: [...BENCH, "interpret", "train", "evaluate"],
   catalog: CATALOG,
   server: [...CATALOG, "catalog"],
-  cli: [...CATALOG, "catalog", "server", "index"],
-  index: [...CATALOG, "catalog"],
+  open: [...CATALOG, "catalog"],
+  cli: [...CATALOG, "catalog", "server", "open"],
+  index: [...CATALOG, "catalog", "open"],
 };
 
 /** Packages that only these layers may import; any package that is not listed is open to all. */

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { checkObject, checkValue, expectation, fromText } from "./schema.ts";
 
+const verbatim = z.array(z.string()).meta({ verbatim: true });
+
 describe("text becomes what the schema checks", () => {
   test.each([
     ["a number", z.number(), "1e-3", 0.001],
@@ -11,6 +13,9 @@ describe("text becomes what the schema checks", () => {
     ["a boolean as a digit", z.boolean().optional(), "0", false],
     ["a list of ids", z.array(z.int()), "1, 2,3", [1, 2, 3]],
     ["a range in a list of numbers", z.array(z.int()), "0,4-6,-1", [0, 4, 5, 6, -1]],
+    ["a list of texts that may hold commas", verbatim, "a, b\n", ["a, b\n"]],
+    ["pairs", z.record(z.string(), z.number()), "5:-100, 7:2", { "5": -100, "7": 2 }],
+    ["what is no list of pairs", z.record(z.string(), z.number()), "5", "5"],
     ["a list of names, which knows no ranges", z.array(z.string()), "a,1-2", ["a", "1-2"]],
     ["what is no number, left for the schema to refuse", z.number(), "many", "many"],
     ["an empty text where a number belongs", z.number(), "", ""],

@@ -6,12 +6,13 @@ import { z } from "zod";
 import { LabError } from "./errors.ts";
 import { didYouMean, listOf } from "./suggest.ts";
 
-/** The part of JSON Schema that philab's options use; `placeholder` and `short` come from `.meta()`. */
+/** The part of JSON Schema that philab's options use; the last three come from `.meta()`. */
 export interface OptionShape {
   type?: "string" | "number" | "integer" | "boolean" | "array" | "object" | "null";
   description?: string;
   enum?: readonly unknown[];
   items?: OptionShape;
+  additionalProperties?: OptionShape;
   anyOf?: readonly OptionShape[];
   minimum?: number;
   maximum?: number;
@@ -20,6 +21,8 @@ export interface OptionShape {
   default?: unknown;
   placeholder?: string;
   short?: string;
+  /** A list whose texts may hold commas and white space: each is given by itself. */
+  verbatim?: boolean;
 }
 
 /** What `schema` takes, as JSON Schema. */
@@ -28,11 +31,18 @@ export function shapeOf(schema: z.ZodType): OptionShape {
 }
 
 /**
- * A text as the value that `schema` checks: numbers where it wants numbers, lists split at commas, `true`/`false` where
- * it wants a boolean. Text that does not fit is passed on as it is, so that the schema refuses it.
+ * A text as the value that `schema` checks: numbers where it wants numbers, lists split at commas, `key:value` pairs
+ * where it wants an object, `true`/`false` where it wants a boolean. Text that does not fit is passed on as it is, so
+ * that the schema refuses it.
  */
 export function fromText(schema: z.ZodType, text: string): unknown {
   return readAs(shapeOf(schema), text);
+}
+
+/** Texts, each one item of the list that `schema` checks: nothing is split. */
+export function fromTexts(schema: z.ZodType, texts: readonly string[]): unknown[] {
+  const { items = {} } = shapeOf(schema);
+  return texts.map((text) => readAs(items, text));
 }
 
 function readAs(shape: OptionShape, text: string): unknown {
@@ -48,12 +58,23 @@ function readAs(shape: OptionShape, text: string): unknown {
           : text;
     case "array": {
       const items = shape.items ?? {};
+      if (shape.verbatim) return [readAs(items, text)];
       const parts = text.split(",").map((part) => part.trim());
       return parts.flatMap((part) => expandRange(items, part) ?? [readAs(items, part)]);
     }
+    case "object":
+      return readPairs(shape.additionalProperties ?? {}, text);
     default:
       return text;
   }
+}
+
+/** `5:-100,7:2` as `{"5": -100, "7": 2}`; a text that is no such list stays as it is. */
+function readPairs(values: OptionShape, text: string): unknown {
+  const pairs = text.split(",").map((pair) => /^([^:]*):(.*)$/.exec(pair.trim()));
+  return pairs.every((pair) => pair !== null)
+    ? Object.fromEntries(pairs.map(([, key = "", value = ""]) => [key, readAs(values, value)]))
+    : text;
 }
 
 /** `3-6` in a list of whole numbers is 3, 4, 5, 6. */
@@ -83,7 +104,7 @@ function inWords(shape: OptionShape): string {
     case "array":
       return `a list, each ${inWords(shape.items ?? {})}`;
     case "object":
-      return "an object";
+      return shape.additionalProperties === undefined ? "an object" : "key:value pairs";
     case "null":
       return "nothing";
     default:

@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { homeFolders, resolveSettings } from "./settings.ts";
+import { defaultThreads } from "./threads.ts";
 
 let cwd: string;
 beforeEach(async () => {
@@ -24,7 +25,7 @@ describe("settings", () => {
       model: undefined,
       mode: "fast",
       device: "auto",
-      threads: os.availableParallelism(),
+      threads: defaultThreads(),
       seed: 0,
     });
     expect(sources.mode).toEqual({ from: "default", name: "default" });
@@ -65,7 +66,7 @@ describe("settings", () => {
 
   test("refuse a wrong variable by its name", () => {
     expect(() => resolveSettings({ env: { PHILAB_THREADS: "many" }, cwd })).toThrow(
-      'PHILAB_THREADS "many": expected a whole number from 1 to 1024',
+      'PHILAB_THREADS "many": expected a whole number from 1 to 512',
     );
   });
 

@@ -8,6 +8,7 @@ import path from "node:path";
 import { z } from "zod";
 import { LabError } from "./errors.ts";
 import { checkObject, checkValue, fromText } from "./schema.ts";
+import { defaultThreads } from "./threads.ts";
 
 export const MODES = ["reference", "fast"] as const;
 export type Mode = (typeof MODES)[number];
@@ -25,7 +26,12 @@ export const SETTING_SCHEMAS = {
     .meta({ short: "m", placeholder: "reference" }),
   mode: z.enum(MODES).describe("reference: F32 and exact operations, for claims; fast: for speed"),
   device: z.enum(DEVICES).describe("where to compute"),
-  threads: z.int().min(1).max(1024).describe("CPU threads").meta({ placeholder: "count" }),
+  threads: z
+    .int()
+    .min(1)
+    .max(512)
+    .describe("CPU threads; default: one for each core")
+    .meta({ placeholder: "count" }),
   seed: z.int().min(0).describe("of every random choice").meta({ placeholder: "number" }),
 } as const;
 
@@ -85,7 +91,7 @@ export function resolveSettings({
     model: undefined,
     mode: "fast",
     device: "auto",
-    threads: os.availableParallelism(),
+    threads: defaultThreads(),
     seed: 0,
     ...defaults,
   };

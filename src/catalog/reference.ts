@@ -148,7 +148,7 @@ async function resolveModel(
       const folder = path.join(folders.models, "@hf", owner, repository, encoded);
       if ((await entryKind(folder)) === undefined)
         throw new LabError("not_found", `${asked} is not in the store`, {
-          hint: `philab pull ${asked} fetches it.`,
+          hint: `philab does not download models yet. This fetches it: hf download ${owner}/${repository} --revision ${revision} --local-dir ${folder}`,
         });
       return describeModel(folder, { source: "hf", name: repository, asked });
     }
@@ -185,7 +185,7 @@ async function resolveStored(
   throw new LabError("not_found", `there is no model ${asked} in ${modelsFolder}`, {
     hint: [
       didYouMean(name, names),
-      `philab pull ${asked} fetches a model; a directory or file of your own is named by its path, such as ./${name}.`,
+      `A directory or file of your own is named by its path, such as ./${name}.`,
     ]
       .filter(Boolean)
       .join(" "),

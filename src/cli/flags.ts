@@ -83,6 +83,9 @@ export const FLAGS = {
     .meta({ short: "o", placeholder: "path" }),
 } as const;
 
+/** Tokens that a text gets where nobody says; base models seldom end by themselves. */
+export const DEFAULT_MAX_TOKENS = 256;
+
 export type FlagName = keyof typeof FLAGS;
 
 /** The named shared flags, as schemas of a command's options. */

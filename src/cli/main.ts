@@ -39,7 +39,7 @@ async function main(): Promise<void> {
     });
 
   process.on("uncaughtException", (error) => {
-    process.exit(reportError(error, { stdout, stderr, env, json: false }));
+    process.exit(reportError(error, { stdout, stderr, env, json: false, called: "philab" }));
   });
 
   const { signal } = controller;

@@ -1,7 +1,8 @@
 /** Opens the model that the flags name, with progress while weights are placed. */
-import { resolveModelReference, type ModelReference } from "../catalog/reference.ts";
+import type { ModelReference } from "../catalog/reference.ts";
 import { LanguageModel } from "../generate/language-model.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
+import { findModel } from "../open.ts";
 import type { CommandContext } from "./command.ts";
 
 export interface OpenedModel {
@@ -12,20 +13,22 @@ export interface OpenedModel {
 export async function openModel(
   {
     settings,
+    sources,
     folders,
     output,
     signal,
     cwd,
-  }: Pick<CommandContext, "settings" | "folders" | "output" | "signal" | "cwd">,
+  }: Pick<CommandContext, "settings" | "sources" | "folders" | "output" | "signal" | "cwd">,
   options: { cacheType?: KvCacheType | undefined; contextLength?: number | undefined } = {},
 ): Promise<OpenedModel> {
-  const reference = await resolveModelReference(settings.model, { folders, cwd });
+  const reference = await findModel(settings.model, { folders, cwd });
   using progress = output.progress({ label: `open ${reference.name}`, unit: "B" });
   const { cacheType, contextLength } = options;
   const model = await LanguageModel.open(reference.path, {
     mode: settings.mode,
     device: settings.device,
-    threads: settings.threads,
+    // The default depends on the model's size.
+    ...(sources.threads.from === "default" ? {} : { threads: settings.threads }),
     signal,
     ...(cacheType === undefined ? {} : { cacheType }),
     ...(contextLength === undefined ? {} : { contextLength }),

@@ -3,7 +3,7 @@ import { Argument, Option, type Command } from "commander";
 import type { z } from "zod";
 import { LabError } from "../base/errors.ts";
 import { toJson } from "../base/json.ts";
-import { checkValue, fromText, shapeOf, type OptionShape } from "../base/schema.ts";
+import { checkValue, fromText, fromTexts, shapeOf, type OptionShape } from "../base/schema.ts";
 import type { Schemas } from "./command.ts";
 
 /** What Commander collected for one name: a switch, or every text that was given. */
@@ -47,32 +47,33 @@ export function readOptions(
   schemas: Schemas,
   typed: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  return readAll(schemas, (key) => [flagName(key), typed[key] as Typed]);
+  return readAll(schemas, (key, schema) => [flagName(key), fromTyped(schema, typed[key] as Typed)]);
 }
 
-/** The values of positional arguments, in order. */
+/** The values of positional arguments, in order. Each word is one value: a text in a list may hold commas. */
 export function readArguments(
   schemas: Schemas,
   typed: readonly (string | string[] | undefined)[],
 ): Record<string, unknown> {
   const position = new Map(Object.keys(schemas).map((key, i) => [key, i]));
-  return readAll(schemas, (key) => {
+  return readAll(schemas, (key, schema) => {
     const found = typed[position.get(key) ?? -1];
-    const texts = found === undefined || Array.isArray(found) ? found : [found];
-    return [`<${flagName(key).slice(2)}>`, texts?.length === 0 ? undefined : texts];
+    const name = `<${flagName(key).slice(2)}>`;
+    if (typeof found === "string") return [name, fromText(schema, found)];
+    return [name, found === undefined || found.length === 0 ? undefined : fromTexts(schema, found)];
   });
 }
 
 function readAll(
   schemas: Schemas,
-  find: (key: string) => readonly [name: string, typed: Typed],
+  find: (key: string, schema: z.ZodType) => readonly [name: string, given: unknown],
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(schemas)) {
-    const [name, typed] = find(key);
-    if (typed === undefined && !isOptional(schema))
+    const [name, given] = find(key, schema);
+    if (given === undefined && !isOptional(schema))
       throw new LabError("bad_input", `${name} is required`);
-    const value = checkValue(schema, fromTyped(schema, typed), name);
+    const value = checkValue(schema, given, name);
     if (value !== undefined) values[key] = value;
   }
   return values;
@@ -109,9 +110,19 @@ function describe({
 }: OptionShape): string {
   const remarks = [
     ...(choices ? [choices.join(", ")] : []),
-    ...(initial === undefined || type === "boolean"
+    ...(initial === undefined || type === "boolean" || isEmpty(initial)
       ? []
-      : [`default: ${typeof initial === "string" ? initial : toJson(initial)}`]),
+      : [`default: ${asTyped(initial)}`]),
   ];
   return remarks.length === 0 ? description : `${description} (${remarks.join("; ")})`;
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
+
+/** A default as a person would type it. */
+function asTyped(value: unknown): string {
+  if (Array.isArray(value)) return value.map(asTyped).join(",");
+  return typeof value === "string" ? value : toJson(value);
 }

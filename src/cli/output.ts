@@ -70,6 +70,11 @@ export class Output {
     this.#print(visibleText(piece));
   }
 
+  /** Ends the line of the streamed text, where it has not ended. */
+  endLine(): void {
+    if (!this.#atLineStart) this.#print("\n");
+  }
+
   /** A line of the result as it is made, which may hold colours. Nothing with `--json`. */
   line(text = ""): void {
     if (!this.json) this.#clearFor(() => this.#line(text));

@@ -36,12 +36,14 @@ export async function runProgram(
   io: ProgramIO,
   groups: readonly CommandGroup[] = COMMAND_GROUPS,
 ): Promise<number> {
+  let name = "philab";
   try {
     const words = argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv];
     const program = createProgram(io);
     const called = locate(words, groups);
     const leaves = addCommands(program, groups);
     if (called) {
+      name = called.name;
       const definition = await called.entry.load();
       const { attachDefinition } = await import("./invoke.ts");
       const leaf = leaves.get(called.entry);
@@ -52,7 +54,8 @@ export async function runProgram(
   } catch (error) {
     if (io.signal.reason === OUTPUT_CLOSED) return 0;
     const { stdout, stderr, env } = io;
-    return reportError(error, { stdout, stderr, env, json: beforeDashes(argv).includes("--json") });
+    const json = beforeDashes(argv).includes("--json");
+    return reportError(error, { stdout, stderr, env, json, called: name });
   }
 }
 
@@ -122,17 +125,21 @@ function describe(command: Command, { summary }: { summary: string }): Command {
 function locate(
   words: readonly string[],
   groups: readonly CommandGroup[],
-): { entry: CommandEntry; words: string[] } | undefined {
+): { entry: CommandEntry; name: string; words: string[] } | undefined {
   const [first, second] = words;
   if (first === undefined || first.startsWith("-")) return undefined;
   const entries = groups.flatMap(({ commands }) => commands);
   const entry = find(first, entries, "philab");
-  if (!isFamily(entry)) return { entry, words: [...words] };
-  if (second !== undefined && !second.startsWith("-"))
-    return { entry: find(second, entry.commands, `philab ${first}`), words: [...words] };
+  const name = `philab ${first}`;
+  if (!isFamily(entry)) return { entry, name, words: [...words] };
+  if (second !== undefined && !second.startsWith("-")) {
+    const member = find(second, entry.commands, name);
+    return { entry: member, name: `${name} ${second}`, words: [...words] };
+  }
   const fallback = entry.commands.find(({ name }) => name === entry.fallback);
   if (!fallback || second === "--help" || second === "-h") return undefined;
-  return { entry: fallback, words: [first, fallback.name, ...words.slice(1)] };
+  const written = [first, fallback.name, ...words.slice(1)];
+  return { entry: fallback, name: `${name} ${fallback.name}`, words: written };
 }
 
 function find<E extends CommandEntry | CommandFamily>(

@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import koffi, { type LibraryHandle } from "koffi";
 import { LabError } from "../base/errors.ts";
+import { enginePackageVersion } from "../base/package.ts";
 import { bindFunctions, type GgmlApi, type Pointer } from "./api.ts";
 import { assertLayout } from "./layout.ts";
 
@@ -40,6 +41,14 @@ export function library(device: DeviceKind = "cpu"): Library {
   return loaded;
 }
 
+/** The command that installs what can serve a device on this platform; undefined where there is nothing. */
+export function installCommand(device: DeviceKind): string | undefined {
+  const [name] = packageCandidates(device);
+  return name === undefined
+    ? undefined
+    : `npm install @node-llama-cpp/${name}@${enginePackageVersion()}`;
+}
+
 /** Packages that can serve a device on this platform, best first, that are installed. */
 export function installedPackages(
   device: DeviceKind,
@@ -54,15 +63,16 @@ function packageCandidates(device: DeviceKind): string[] {
   const system = { linux: "linux", darwin: "mac", win32: "win" }[process.platform as string];
   if (system === undefined) return [];
   const base = `${system}-${process.arch}`;
-  const metal = `${base}-metal`;
+  const metal = base === "mac-arm64" ? [`${base}-metal`] : [];
+  const cards = base === "linux-x64" || base === "win-x64" ? ["cuda", "vulkan"] : [];
   switch (device) {
     case "cuda":
     case "vulkan":
-      return [`${base}-${device}`];
+      return cards.includes(device) ? [`${base}-${device}`] : [];
     case "metal":
-      return [metal];
+      return metal;
     case "cpu":
-      return [base, metal, `${base}-cuda`, `${base}-vulkan`];
+      return [base, ...metal, ...cards.map((card) => `${base}-${card}`)];
   }
 }
 
@@ -117,7 +127,14 @@ function load(device: DeviceKind): Library {
   assertLayout(api);
   loadBackends(api, directory);
   const cpuVariant = loadedVariant();
-  return { api, cpuVariant, version: api.ggml_version() ?? "unknown", packageName, directory, symbol };
+  return {
+    api,
+    cpuVariant,
+    version: api.ggml_version() ?? "unknown",
+    packageName,
+    directory,
+    symbol,
+  };
 }
 
 /** Registers the devices. `PHILAB_CPU_VARIANT=haswell` takes one build of the CPU backend instead of the best. */
@@ -151,14 +168,18 @@ function loadedVariant(): string | undefined {
 
 function noPackage(device: DeviceKind): LabError {
   const platform = `${process.platform}-${process.arch}`;
-  const wanted = packageCandidates(device);
-  if (wanted.length === 0)
-    return new LabError("unsupported", `no prebuilt engine for ${platform}`, {
-      hint: "philab runs on Linux (glibc), macOS and Windows, on x64 and arm64.",
-    });
+  const install = installCommand(device);
+  if (install === undefined)
+    return device === "cpu"
+      ? new LabError("unsupported", `there is no prebuilt engine for ${platform}`, {
+          hint: "philab runs on Linux (glibc), macOS and Windows, on x64 and arm64.",
+        })
+      : new LabError("unsupported", `there is no prebuilt engine for ${device} on ${platform}`, {
+          hint: "Leave --device out to use what is there.",
+        });
   return new LabError(
     device === "cpu" ? "engine_failed" : "not_found",
     `the engine package for ${device} on ${platform} is not installed`,
-    { hint: `npm install @node-llama-cpp/${wanted[0]}` },
+    { hint: install },
   );
 }

@@ -34,7 +34,7 @@ describe("the formats of Phi-2's card", () => {
         "Bob: Well, have you tried creating a study schedule?\n" +
         "Alice: Yes, I have.\n" +
         "Bob:",
-      stop: ["\nAlice:", "\nBob:"],
+      stop: ["\nAlice:", "\nBob:", "\nInstruct:"],
       notes: [],
     });
   });
@@ -82,7 +82,7 @@ describe("conversations", () => {
       chatPrompt([{ role: "user", text: "Why?" }], { user: "Student", assistant: "TA" }),
     ).toEqual({
       prompt: "Student: Why?\nTA:",
-      stop: ["\nStudent:", "\nTA:"],
+      stop: ["\nStudent:", "\nTA:", "\nInstruct:"],
       notes: [],
     });
   });

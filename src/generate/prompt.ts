@@ -131,7 +131,8 @@ export function chatPrompt(
   });
   return {
     prompt: [...lines, `${speakers.assistant}:`].join("\n"),
-    stop: [`\n${speakers.user}:`, `\n${speakers.assistant}:`],
+    // A model that was trained on questions may leave the conversation for one.
+    stop: [speakers.user, speakers.assistant, QA_LABELS.user].map((name) => `\n${name}:`),
     notes: [],
   };
 }

@@ -21,7 +21,7 @@ export const SAMPLING_SCHEMAS = {
     .max(100)
     .optional()
     .describe(
-      "0 takes the likeliest token, 1 samples as trained; absent: 1 with topK, topP, minP or typicalP, otherwise 0",
+      "0 takes the likeliest token, 1 samples as trained; absent: 0, or 1 where another option narrows the choice",
     )
     .meta({ short: "t", placeholder: "number" }),
   topK: z
@@ -68,7 +68,8 @@ export const SAMPLING_SCHEMAS = {
   logitBias: z
     .record(z.string().regex(/^\d+$/, "expected token ids as keys"), z.number().min(-100).max(100))
     .default({})
-    .describe("added to the logits of these token ids"),
+    .describe("added to the logits of these token ids")
+    .meta({ placeholder: "id:number,…" }),
   seed: SETTING_SCHEMAS.seed.optional(),
   stop: z
     .array(
@@ -78,8 +79,8 @@ export const SAMPLING_SCHEMAS = {
         .regex(/^\P{Surrogate}*$/u, "expected whole characters"),
     )
     .default([])
-    .describe("texts that end the generation; they are left out")
-    .meta({ placeholder: "texts" }),
+    .describe("text that ends the generation and is left out; several: --stop once for each")
+    .meta({ placeholder: "text", verbatim: true }),
   logprobs: z
     .int()
     .min(0)

@@ -63,7 +63,7 @@ export interface ConvertResult {
  */
 export async function convertModel(options: ConvertOptions): Promise<ConvertResult> {
   const { from, to, replace } = options;
-  const format = options.format ?? (to.endsWith(".gguf") ? "gguf" : "safetensors");
+  const format = options.format ?? (/\.gguf$/i.test(to) ? "gguf" : "safetensors");
   await requireTarget(to, replace);
   const checkpoint = await openCheckpoint(from);
   const config = configFromCheckpoint(checkpoint);

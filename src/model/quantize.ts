@@ -127,7 +127,7 @@ function refuseQuantized(from: string, tensors: readonly PlannedTensor[]): void 
   if (found === undefined) return;
   const { dtype } = found.source.entry;
   throw new LabError("bad_input", `${from} is quantised already: ${found.name} is ${dtype}`, {
-    hint: "Quantise the original, or allow requantising: errors add up.",
+    hint: "Quantise the original, or allow it (--allow-requantize): errors add up.",
   });
 }
 

@@ -90,7 +90,7 @@ export async function requireTarget(path: string, replace = false): Promise<void
   const found = await lstat(path).catch(() => undefined);
   if (found !== undefined && !replace)
     throw new LabError("bad_input", `${path} exists already`, {
-      hint: "Choose another name, or allow it to be replaced.",
+      hint: "Choose another name, or allow replacing it (--replace).",
     });
 }
 

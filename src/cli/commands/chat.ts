@@ -2,12 +2,18 @@
 import { createInterface } from "node:readline/promises";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
-import { chatPrompt, DEFAULT_SPEAKERS, type ChatTurn } from "../../generate/prompt.ts";
-import { SAMPLING_SCHEMAS, resolveSampling } from "../../generate/sampling-options.ts";
+import type { FinishReason } from "../../generate/generate.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
+import { chatPrompt, DEFAULT_SPEAKERS, type ChatTurn } from "../../generate/prompt.ts";
+import {
+  resolveSampling,
+  SAMPLING_SCHEMAS,
+  type SamplingSettings,
+} from "../../generate/sampling-options.ts";
 import { defineCommand } from "../command.ts";
-import { flags } from "../flags.ts";
+import { DEFAULT_MAX_TOKENS, FLAGS, flags } from "../flags.ts";
 import { openModel, provenance } from "../open-model.ts";
+import type { Output } from "../output.ts";
 
 const COMMANDS =
   "/reset starts anew, /undo takes the last exchange back, /quit ends; Ctrl-C stops an answer.";
@@ -15,8 +21,9 @@ const COMMANDS =
 export const command = defineCommand({
   description: `Phi's chat format (Alice and Bob). The conversation so far is the prompt; what has been read stays in the cache. ${COMMANDS}`,
   options: {
-    ...flags("model", "adapter", "mode", "device", "threads"),
+    ...flags("model", "mode", "device", "threads"),
     ...SAMPLING_SCHEMAS,
+    maxTokens: FLAGS.maxTokens.default(DEFAULT_MAX_TOKENS),
     user: z
       .string()
       .min(1)
@@ -35,8 +42,15 @@ export const command = defineCommand({
     const { options, output, signal, stdin, commandLine, sources, settings } = context;
     const opened = await openModel(context);
     await using model = opened.model;
+    if (!model.hasTokenizer)
+      throw new LabError("unsupported", `${model.path} has no tokenizer to talk with`, {
+        hint: "philab run --tokens 1,2,3 continues token ids.",
+      });
     const speakers = { user: options.user, assistant: options.assistant };
-    const seed = sources.seed.from === "default" ? {} : { seed: settings.seed };
+    const sampling = resolveSampling({
+      ...options,
+      ...(sources.seed.from === "default" ? {} : { seed: settings.seed }),
+    });
     const turns: ChatTurn[] = [];
     const interactive = stdin.isTTY === true;
     if (interactive) output.note(`${opened.reference.name}. ${COMMANDS}`);
@@ -59,49 +73,76 @@ export const command = defineCommand({
       if (text === "/reset") turns.length = 0;
       else if (text === "/undo") turns.splice(-2);
       else if (text !== "") {
-        const { prompt, stop } = chatPrompt([...turns, { role: "user", text }], speakers);
-        assertRoom(model, prompt);
-        output.stream(`${speakers.assistant}:`);
-        const sampling = resolveSampling({
-          ...options,
-          ...seed,
-          maxTokens: options.maxTokens ?? 256,
-          stop: [...options.stop, ...stop],
-        });
-        let answer = "";
+        const asked: ChatTurn = { role: "user", text };
+        const { prompt, stop } = chatPrompt([...turns, asked], speakers);
         answering = new AbortController();
-        try {
-          const stopAnswer = AbortSignal.any([signal, answering.signal]);
-          const options = { ...sampling, reuse: "longest", signal: stopAnswer } as const;
-          for await (const token of model.generate(prompt, options)) {
-            answer += token.text;
-            output.stream(token.text);
-          }
-        } catch (error) {
-          if (signal.aborted || !answering.signal.aborted) throw error;
-        } finally {
-          answering = undefined;
+        if (hasRoom(model, prompt, { interactive, output })) {
+          output.stream(`${speakers.assistant}:`);
+          const answer = await speak(model, prompt, {
+            sampling: { ...sampling, stop: [...sampling.stop, ...stop] },
+            output,
+            signal,
+            stopped: answering.signal,
+          });
+          turns.push(asked, { role: "assistant", text: answer });
         }
-        output.stream("\n");
-        turns.push({ role: "user", text }, { role: "assistant", text: answer.trim() });
+        answering = undefined;
       }
       if (interactive) terminal.prompt();
     }
     if (signal.aborted) throw new LabError("interrupted", "the conversation was interrupted");
     output.result({
       ...provenance(opened, commandLine),
+      sampling: { ...sampling },
       turns: turns.map((turn) => ({ ...turn })),
     });
   },
 });
 
+/** Says the answer as it is made, and returns it; where `stopped` fires, what was said by then is the answer. */
+async function speak(
+  model: LanguageModel,
+  prompt: string,
+  {
+    sampling,
+    output,
+    signal,
+    stopped,
+  }: { sampling: SamplingSettings; output: Output; signal: AbortSignal; stopped: AbortSignal },
+): Promise<string> {
+  let answer = "";
+  let finishReason: FinishReason | undefined;
+  const options = {
+    ...sampling,
+    reuse: "longest",
+    signal: AbortSignal.any([signal, stopped]),
+  } as const;
+  try {
+    for await (const token of model.generate(prompt, options)) {
+      answer += token.text;
+      finishReason = token.finishReason;
+      output.stream(token.text);
+    }
+  } catch (error) {
+    if (signal.aborted || !stopped.aborted) throw error;
+  }
+  output.endLine();
+  if (finishReason === "length")
+    output.note("the answer was cut: --max-tokens sets its length, /reset empties the context");
+  return answer.trim();
+}
+
 /** A conversation outgrows the context at some point; nothing of it is dropped without a word. */
-function assertRoom(model: LanguageModel, prompt: string): void {
+function hasRoom(
+  model: LanguageModel,
+  prompt: string,
+  { interactive, output }: { interactive: boolean; output: Output },
+): boolean {
   const length = model.promptIds(prompt).length;
-  if (length >= model.contextLength)
-    throw new LabError(
-      "too_long",
-      `the conversation has ${length} tokens; the context holds ${model.contextLength}`,
-      { hint: "/undo takes the last exchange back, /reset starts anew." },
-    );
+  if (length < model.contextLength) return true;
+  const problem = `the conversation has ${length} tokens; the context holds ${model.contextLength}`;
+  const hint = "/undo takes the last exchange back, /reset starts anew.";
+  if (!interactive) throw new LabError("too_long", problem, { hint });
+  output.warn(`${problem}. ${hint}`);
+  return false;
 }

@@ -1,13 +1,12 @@
 /** `philab convert`: Hugging Face directories to GGUF files and back. */
+import path from "node:path";
 import { z } from "zod";
 import { formatBytes, formatDuration } from "../../base/format.ts";
-import { resolveModelReference } from "../../catalog/reference.ts";
-import { DTYPES, type DType } from "../../engine/dtypes.ts";
+import { expandHome } from "../../base/settings.ts";
 import { convertModel } from "../../model/convert.ts";
+import { findModel } from "../../open.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
-
-const dtypeNames = Object.keys(DTYPES) as [DType, ...DType[]];
 
 export const command = defineCommand({
   description:
@@ -16,9 +15,9 @@ export const command = defineCommand({
   options: {
     ...flags("model"),
     dtype: z
-      .enum(dtypeNames)
+      .enum(["f32", "f16", "bf16"])
       .optional()
-      .describe("element type: f32, f16 or bf16; every tensor keeps its own by default")
+      .describe("element type; every tensor keeps its own by default")
       .meta({ placeholder: "type" }),
     replace: z.boolean().default(false).describe("write over what is there"),
   },
@@ -27,12 +26,18 @@ export const command = defineCommand({
     { command: "philab convert phi-2-hf --model phi-2.gguf", does: "a GGUF file as a directory" },
   ],
   async run({ args, options, settings, folders, output, signal, cwd }) {
-    const reference = await resolveModelReference(settings.model, { folders, cwd });
+    const reference = await findModel(settings.model, { folders, cwd });
     const started = performance.now();
     using progress = output.progress({ label: `convert ${reference.name}`, unit: "B" });
-    const { path, format, tensors, sourceBytes, sizeBytes } = await convertModel({
+    const {
+      path: written,
+      format,
+      tensors,
+      sourceBytes,
+      sizeBytes,
+    } = await convertModel({
       from: reference.path,
-      to: args.to,
+      to: path.resolve(cwd, expandHome(args.to)),
       replace: options.replace,
       signal,
       ...(options.dtype === undefined ? {} : { dtype: options.dtype }),
@@ -44,13 +49,13 @@ export const command = defineCommand({
     output.result(
       {
         from: reference.path,
-        path,
+        path: written,
         format,
         tensors: tensors.map((tensor) => ({ ...tensor })),
         sourceBytes,
         sizeBytes,
       },
-      `${path}: ${tensors.length} tensors, ${formatBytes(sizeBytes)}, in ${formatDuration(performance.now() - started)}`,
+      `${args.to}: ${tensors.length} tensors, ${formatBytes(sizeBytes)}, in ${formatDuration(performance.now() - started)}`,
     );
   },
 });

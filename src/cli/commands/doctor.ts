@@ -6,6 +6,7 @@ import { SETTING_NAMES } from "../../base/settings.ts";
 import { Backend, listDevices, resolveDevice } from "../../engine/backend.ts";
 import { cpuFeatures, cpuModel } from "../../engine/cpu.ts";
 import {
+  installCommand,
   installedPackages,
   library,
   TESTED_VERSIONS,
@@ -19,6 +20,7 @@ const MEASURED_TYPES = ["f32", "f16", "q8_0", "q4_k"] as const;
 
 /** What philab's own tests exercise; the rest is used where it is installed, and said to be untested. */
 const TESTED_DEVICES: readonly DeviceKind[] = ["cpu"];
+const TESTED_PLATFORMS: readonly string[] = ["linux-x64"];
 
 export const command = defineCommand({
   description:
@@ -78,7 +80,10 @@ export const command = defineCommand({
           [
             ["philab", `${result.philab} on Node ${result.node}`],
             ["engine", `ggml ${version} from ${packageName}`],
-            ["device", `${device}, ${settings.threads} threads`],
+            [
+              "device",
+              `${device}, ${settings.threads} ${settings.threads === 1 ? "thread" : "threads"}`,
+            ],
             ["processor", `${result.cpu.model} (${cpuVariant ?? "one build for all"})`],
             ["features", result.cpu.features.join(" ")],
             ["repacks as", repacked.join(", ") || "nothing"],
@@ -126,11 +131,16 @@ function advise({
     advice.push(
       `ggml ${version} is untested; philab was tested with ${TESTED_VERSIONS.join(", ")}.`,
     );
-  for (const kind of ["cuda", "vulkan"] as const)
-    if (device === "cpu" && process.platform !== "darwin" && installedPackages(kind).length === 0)
-      advice.push(
-        `A graphics card would be used through ${kind} after: npm install @node-llama-cpp/${process.platform === "win32" ? "win" : process.platform}-${process.arch}-${kind}`,
-      );
+  const platform = `${process.platform}-${process.arch}`;
+  if (!TESTED_PLATFORMS.includes(platform))
+    advice.push(
+      `${platform} is untested; philab's tests have run on ${TESTED_PLATFORMS.join(", ")}.`,
+    );
+  for (const kind of ["cuda", "vulkan"] as const) {
+    const install = installCommand(kind);
+    if (device === "cpu" && install !== undefined && installedPackages(kind).length === 0)
+      advice.push(`A graphics card would be used through ${kind} after: ${install}`);
+  }
   const features = cpuFeatures();
   if (
     device === "cpu" &&

@@ -1,8 +1,12 @@
 /** `philab quantize`: a smaller and faster GGUF file of a model. */
+import path from "node:path";
 import { z } from "zod";
 import { formatBytes, formatDuration, formatTable } from "../../base/format.ts";
-import { resolveModelReference } from "../../catalog/reference.ts";
+import { expandHome } from "../../base/settings.ts";
+import { visibleLine } from "../../base/terminal.ts";
 import { QUANTIZATIONS, quantizeModel, type Quantization } from "../../model/quantize.ts";
+import type { WrittenTensor } from "../../model/write-model.ts";
+import { findModel } from "../../open.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
 
@@ -11,7 +15,10 @@ export const command = defineCommand({
     "Gives every matrix the type that llama.cpp's mix of that name gives it. Where rows do not divide into its blocks, the fallback type is named in the output.",
   arguments: {
     type: z.enum(QUANTIZATIONS as [Quantization, ...Quantization[]]).describe("the mix"),
-    to: z.string().min(1).describe("the .gguf file to write"),
+    to: z
+      .string()
+      .refine((name) => /\.gguf$/i.test(name), "expected a name that ends in .gguf")
+      .describe("the .gguf file to write"),
   },
   options: {
     ...flags("model"),
@@ -26,12 +33,17 @@ export const command = defineCommand({
     { command: "philab quantize q4_k_m phi-2.gguf --model ./phi-2", does: "Phi-2 in 4 to 6 bits" },
   ],
   async run({ args, options, settings, folders, output, signal, cwd }) {
-    const reference = await resolveModelReference(settings.model, { folders, cwd });
+    const reference = await findModel(settings.model, { folders, cwd });
     const started = performance.now();
     using progress = output.progress({ label: `quantise ${reference.name}`, unit: "B" });
-    const { path, tensors, sourceBytes, sizeBytes } = await quantizeModel({
+    const {
+      path: written,
+      tensors,
+      sourceBytes,
+      sizeBytes,
+    } = await quantizeModel({
       from: reference.path,
-      to: args.to,
+      to: path.resolve(cwd, expandHome(args.to)),
       type: args.type,
       replace: options.replace,
       allowRequantize: options.allowRequantize,
@@ -41,28 +53,58 @@ export const command = defineCommand({
       },
     });
     progress.finish();
-    const written = tensors.map((tensor) => ({ ...tensor }));
     const result = {
       from: reference.path,
-      path,
+      path: written,
       type: args.type,
-      tensors: written,
+      tensors: tensors.map((tensor) => ({ ...tensor })),
       sourceBytes,
       sizeBytes,
     };
     output.result(result, () =>
       [
-        formatTable(
-          [{ title: "tensor" }, { title: "from" }, { title: "to" }, { title: "" }],
-          tensors.map(({ name, from, dtype, wanted }) => [
-            name,
-            from,
-            dtype,
-            wanted === undefined ? "" : `instead of ${wanted}: its rows are no whole blocks`,
-          ]),
-        ),
-        `${path}: ${formatBytes(sizeBytes)} from ${formatBytes(sourceBytes)}, in ${formatDuration(performance.now() - started)}`,
+        typesTable(tensors),
+        `${args.to}: ${formatBytes(sizeBytes)} from ${formatBytes(sourceBytes)}, in ${formatDuration(performance.now() - started)}`,
       ].join("\n"),
     );
   },
 });
+
+/** How many tensors went from which type to which; those that a fallback type was taken for are named. */
+function typesTable(tensors: readonly WrittenTensor[]): string {
+  const groups = new Map<string, WrittenTensor[]>();
+  for (const tensor of tensors) {
+    const key = `${tensor.from} ${tensor.dtype} ${tensor.wanted ?? ""}`;
+    groups.set(key, [...(groups.get(key) ?? []), tensor]);
+  }
+  const rows = [...groups.values()].flatMap((group) =>
+    group
+      .slice(0, 1)
+      .map(({ from, dtype, wanted }) => [
+        String(group.length),
+        from,
+        dtype,
+        wanted === undefined
+          ? ""
+          : `instead of ${wanted}, whose blocks do not divide their rows: ${shortNames(group)}`,
+      ]),
+  );
+  return formatTable(
+    [{ title: "tensors", align: "right" }, { title: "from" }, { title: "to" }, { title: "" }],
+    rows,
+  );
+}
+
+/** `token_embd.weight, blk.{0,1,2}.attn_q.weight`: the same tensor of several layers in one name. */
+function shortNames(tensors: readonly WrittenTensor[]): string {
+  const layers = new Map<string, string[]>();
+  for (const { name } of tensors) {
+    const [, layer, rest] = /^blk\.(\d+)\.(.*)$/.exec(name) ?? [];
+    if (layer === undefined || rest === undefined) layers.set(name, []);
+    else layers.set(rest, [...(layers.get(rest) ?? []), layer]);
+  }
+  const names = [...layers].map(([name, of]) =>
+    of.length === 0 ? name : `blk.${of.length === 1 ? of[0] : `{${of.join(",")}}`}.${name}`,
+  );
+  return visibleLine(names.join(", "));
+}

@@ -1,11 +1,11 @@
 /** `philab show`: what a model is made of, and how much memory it takes. */
 import { formatBytes, formatCount, formatTable } from "../../base/format.ts";
-import { resolveModelReference } from "../../catalog/reference.ts";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { rowBytes } from "../../engine/dtypes.ts";
 import { configFromCheckpoint } from "../../model/config.ts";
 import { kvCacheBytes } from "../../model/kv-cache.ts";
 import { countParameters, resolveParameters } from "../../model/parameters.ts";
+import { findModel } from "../../open.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
 
@@ -20,7 +20,7 @@ export const command = defineCommand({
     { command: "philab show --model models/phi-2.gguf", does: "a file" },
   ],
   async run({ settings, folders, output, cwd }) {
-    const reference = await resolveModelReference(settings.model, { folders, cwd });
+    const reference = await findModel(settings.model, { folders, cwd });
     const checkpoint = await openCheckpoint(reference.path);
     const config = configFromCheckpoint(checkpoint);
     const sources = resolveParameters(checkpoint, config);
