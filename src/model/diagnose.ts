@@ -20,7 +20,7 @@ export async function firstNonFinite(
   tokens: readonly number[],
 ): Promise<HookPoint | undefined> {
   const length = tokens.length;
-  using graph = new Graph(backend, { maxNodes: 64 + 128 * config.layers });
+  using graph = new Graph(backend, { maxNodes: 64 + 192 * config.layers });
   const ids = graph.input("i32", [length]);
   const positions = graph.input("i32", [length]);
   const mask = graph.input("f32", [1, 1, length, length]);

@@ -34,10 +34,13 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Attend } from "./attention.ts";
 import type { PhiConfig } from "./config.ts";
 import { untouched, type Tap } from "./hook-points.ts";
+import { adapted, type LowRank } from "./lora.ts";
 
 export interface Linear {
   weight: Tensor; // [M, K]
   bias: Tensor; // [M]
+  /** What an adapter adds. */
+  lora?: LowRank;
 }
 
 export interface Norm {
@@ -45,10 +48,15 @@ export interface Norm {
   bias: Tensor; // [D]
 }
 
-/** Queries, keys and values from one matrix (as in GGUF files) or from three (as in Hugging Face's). */
+/**
+ * Queries, keys and values from three matrices (as in Hugging Face's files) or from one (as in some GGUF files), to whose
+ * parts an adapter adds separately.
+ */
 export type Projections =
-  | { qkv: Linear /* [3·D, D]: all queries, all keys, all values */ }
-  | { q: Linear; k: Linear; v: Linear };
+  | { q: Linear; k: Linear; v: Linear }
+  | { qkv: Linear /* [3·D, D]: all queries, all keys, all values */; parts?: Parts };
+
+type Parts = readonly [q: LowRank | undefined, k: LowRank | undefined, v: LowRank | undefined];
 
 export interface PhiBlock {
   norm: Norm;
@@ -127,8 +135,8 @@ export function phi(
   return tap("hook_logits", apply(weights.head, affine(normalized, weights.finalNorm))); // [K, V]
 }
 
-function apply({ weight, bias }: Linear, x: Tensor): Tensor {
-  return linear(x, weight, bias);
+function apply({ weight, bias, lora }: Linear, x: Tensor): Tensor {
+  return adapted(linear(x, weight, bias), x, lora);
 }
 
 function affine(x: Tensor, { weight, bias }: Norm): Tensor {
@@ -154,12 +162,16 @@ function project(
   projections: Projections,
   [heads, headSize]: [heads: number, headSize: number],
 ): [q: Tensor, k: Tensor, v: Tensor] {
-  const split = (x: Tensor): Tensor => reshape(x, [-1, heads, headSize]);
+  const split = (x: Tensor): Tensor => reshape(x, [-1, heads, headSize]); // [R, D] → [R, N, H]
   if (!("qkv" in projections)) {
     const { q, k, v } = projections;
     return [split(apply(q, h)), split(apply(k, h)), split(apply(v, h))];
   }
-  const all = reshape(apply(projections.qkv, h), [-1, 3 * heads, headSize]); // [R, 3·N, H]
-  const part = (i: number): Tensor => slice(all, { axis: 1, start: i * heads, length: heads });
+  const { qkv, parts } = projections;
+  const all = apply(qkv, h); // [R, 3·D]
+  const part = (i: 0 | 1 | 2): Tensor => {
+    const width = heads * headSize;
+    return split(adapted(slice(all, { axis: 1, start: i * width, length: width }), h, parts?.[i]));
+  };
   return [part(0), part(1), part(2)];
 }

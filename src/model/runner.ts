@@ -1,6 +1,8 @@
 /**
  * Runs forward passes through key-value caches: builds the graph, fills its inputs, computes it off the main thread and
  * reads the logits. Calls are queued, one at a time. The graph of a small step (decoding) is kept and used again.
+ *
+ * A model under an adapter has a runner of its own, which shares the queue and the memory of the model's.
  */
 import { LabError } from "../base/errors.ts";
 import type { Mode } from "../base/settings.ts";
@@ -13,6 +15,7 @@ import type { PhiConfig } from "./config.ts";
 import { firstNonFinite } from "./diagnose.ts";
 import type { HookPoint, Tap } from "./hook-points.ts";
 import type { KvCache } from "./kv-cache.ts";
+import { ADAPTED_NODES, withAdapter, type LowRank } from "./lora.ts";
 import { phi, type PhiWeights } from "./phi.ts";
 
 /** Tokens that continue one cache. */
@@ -36,6 +39,7 @@ const KEPT_GRAPH_ROWS = 32;
 
 interface Step {
   graph: Graph;
+  owner: Runner;
   key: string;
   ids: Tensor;
   positions: Tensor;
@@ -44,23 +48,64 @@ interface Step {
   logits: Tensor | undefined;
 }
 
+/** What all runners of one model share: computations take turns, and use the same memory. */
+class Lane implements Disposable {
+  readonly prefill: Executor;
+  readonly decode: Executor;
+  kept: Step | undefined;
+  queue: Promise<unknown> = Promise.resolve();
+
+  constructor(backend: Backend) {
+    this.prefill = new Executor(backend);
+    this.decode = new Executor(backend);
+  }
+
+  dropKept(): void {
+    this.kept?.graph[Symbol.dispose]();
+    this.kept = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dropKept();
+    this.prefill[Symbol.dispose]();
+    this.decode[Symbol.dispose]();
+  }
+}
+
 export class Runner implements Disposable {
   readonly backend: Backend;
   readonly config: PhiConfig;
   readonly mode: Mode;
   readonly #weights: PhiWeights;
-  readonly #prefill: Executor;
-  readonly #decode: Executor;
-  #kept: Step | undefined;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #lane: Lane;
+  readonly #sharesLane: boolean;
+  /** Linear layers that an adapter changes. */
+  readonly #adaptedLayers: number;
 
-  constructor(weights: PhiWeights, config: PhiConfig, backend: Backend, mode: Mode) {
+  constructor(
+    weights: PhiWeights,
+    config: PhiConfig,
+    backend: Backend,
+    mode: Mode,
+    { lane, adaptedLayers = 0 }: { lane?: Lane; adaptedLayers?: number } = {},
+  ) {
     this.#weights = weights;
     this.config = config;
     this.backend = backend;
     this.mode = mode;
-    this.#prefill = new Executor(backend);
-    this.#decode = new Executor(backend);
+    this.#lane = lane ?? new Lane(backend);
+    this.#sharesLane = lane !== undefined;
+    this.#adaptedLayers = adaptedLayers;
+  }
+
+  /**
+   * The model with what an adapter adds to its linear layers (by module name). It must be freed before this runner, the
+   * tensors of the adapter after it. A cache belongs to the runner that filled it.
+   */
+  adapt(changes: ReadonlyMap<string, LowRank>): Runner {
+    const { config, backend, mode } = this;
+    const shared = { lane: this.#lane, adaptedLayers: changes.size };
+    return new Runner(withAdapter(this.#weights, changes), config, backend, mode, shared);
   }
 
   /**
@@ -74,8 +119,9 @@ export class Runner implements Disposable {
     { signal, tap }: { signal?: AbortSignal; tap?: Tap } = {},
   ): Promise<Float32Array[]> {
     for (const tokens of batch) this.#check(tokens);
-    const result = this.#queue.then(() => this.#run(batch, signal, tap));
-    this.#queue = result.catch(() => undefined);
+    const lane = this.#lane;
+    const result = lane.queue.then(() => this.#run(batch, signal, tap));
+    lane.queue = result.catch(() => undefined);
     return result;
   }
 
@@ -95,7 +141,7 @@ export class Runner implements Disposable {
         values.subarray(i * vocabSize, (i + 1) * vocabSize),
       );
     } finally {
-      if (step !== this.#kept) step.graph[Symbol.dispose]();
+      if (step !== this.#lane.kept) step.graph[Symbol.dispose]();
     }
   }
 
@@ -105,10 +151,11 @@ export class Runner implements Disposable {
     const key = batch
       .map((t) => `${cacheNumber(t.cache)}:${t.ids.length}:${spanOf(t)}:${t.logits.join()}`)
       .join(" ");
-    if (keep && this.#kept?.key === key) return this.#kept;
-    if (keep) this.#dropKept();
-    const step = this.#build(batch, { key, tap, executor: keep ? this.#decode : this.#prefill });
-    if (keep) this.#kept = step;
+    const lane = this.#lane;
+    if (keep && lane.kept?.owner === this && lane.kept.key === key) return lane.kept;
+    if (keep) lane.dropKept();
+    const step = this.#build(batch, { key, tap, executor: keep ? lane.decode : lane.prefill });
+    if (keep) lane.kept = step;
     return step;
   }
 
@@ -118,7 +165,8 @@ export class Runner implements Disposable {
   ): Step {
     const rows = batch.reduce((sum, { ids }) => sum + ids.length, 0);
     const wanted = batch.reduce((sum, { logits }) => sum + logits.length, 0);
-    const maxNodes = 64 + this.config.layers * (48 + 40 * batch.length);
+    const maxNodes =
+      64 + this.config.layers * (48 + 40 * batch.length) + ADAPTED_NODES * this.#adaptedLayers;
     const graph = new Graph(this.backend, { maxNodes, executor });
     try {
       const ids = graph.input("i32", [rows], "ids");
@@ -148,6 +196,7 @@ export class Runner implements Disposable {
       graph.allocate();
       return {
         graph,
+        owner: this,
         key,
         ids,
         positions,
@@ -177,11 +226,6 @@ export class Runner implements Disposable {
       throw new LabError("too_long", `the cache holds ${cache.capacity} tokens`);
   }
 
-  #dropKept(): void {
-    this.#kept?.graph[Symbol.dispose]();
-    this.#kept = undefined;
-  }
-
   /** Where reading `tokens` first gives a value that is no finite number. */
   async firstNonFinite(tokens: readonly number[]): Promise<HookPoint | undefined> {
     const { config, backend, mode } = this;
@@ -190,13 +234,14 @@ export class Runner implements Disposable {
 
   /** Forgets what was kept for a cache that is about to be freed. */
   forget(cache: KvCache): void {
-    if (this.#kept?.segments.some((segment) => segment.cache === cache)) this.#dropKept();
+    const { kept } = this.#lane;
+    if (kept?.segments.some((segment) => segment.cache === cache)) this.#lane.dropKept();
   }
 
   [Symbol.dispose](): void {
-    this.#dropKept();
-    this.#prefill[Symbol.dispose]();
-    this.#decode[Symbol.dispose]();
+    if (this.#sharesLane) {
+      if (this.#lane.kept?.owner === this) this.#lane.dropKept();
+    } else this.#lane[Symbol.dispose]();
   }
 }
 
