@@ -2,7 +2,6 @@
  * An opened model: what every bench, the server and the command line work with. Text goes in and comes out; every string
  * becomes ids in one place, with the start token that the model was trained with.
  */
-import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { LabError } from "../base/errors.ts";
 import type { Device, Mode } from "../base/settings.ts";
@@ -15,6 +14,7 @@ import type { KvCacheType } from "../model/kv-cache.ts";
 import { Runner } from "../model/runner.ts";
 import { loadWeights, type LoadedWeights, type LoadOptions } from "../model/weights.ts";
 import { loadTokenizer, tokenizerFromGguf, type Tokenizer } from "../tokenizer/index.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
 import { scoreContinuations, type Score } from "./score.ts";
 import { Sequence } from "./sequence.ts";
@@ -53,7 +53,9 @@ export class LanguageModel implements AsyncDisposable {
   readonly runner: Runner;
   readonly contextLength: number;
   readonly cacheType: KvCacheType;
+  readonly #checkpoint: Checkpoint;
   readonly #tokenizer: Tokenizer | undefined;
+  #fingerprint: string | undefined;
   /** The cache that calls reuse; taken while a call works with it. */
   #idle: Sequence | undefined;
   #busy = 0;
@@ -64,6 +66,7 @@ export class LanguageModel implements AsyncDisposable {
     config: PhiConfig;
     mode: Mode;
     backend: Backend;
+    checkpoint: Checkpoint;
     weights: LoadedWeights;
     tokenizer: Tokenizer | undefined;
     contextLength: number;
@@ -76,6 +79,7 @@ export class LanguageModel implements AsyncDisposable {
     this.weights = fields.weights;
     this.contextLength = fields.contextLength;
     this.cacheType = fields.cacheType;
+    this.#checkpoint = fields.checkpoint;
     this.#tokenizer = fields.tokenizer;
     this.runner = new Runner(fields.weights.phi, fields.config, fields.backend, fields.mode);
   }
@@ -110,8 +114,8 @@ export class LanguageModel implements AsyncDisposable {
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       });
-      const fields = { path, config, mode, backend, weights, tokenizer, contextLength, cacheType };
-      return new LanguageModel(fields);
+      const files = { path, checkpoint, config, tokenizer };
+      return new LanguageModel({ ...files, mode, backend, weights, contextLength, cacheType });
     } catch (error) {
       backend[Symbol.dispose]();
       throw error;
@@ -232,12 +236,10 @@ export class LanguageModel implements AsyncDisposable {
       );
   }
 
-  /** SHA-256 of the configuration and the tensor table with the first and last bytes of each: what names a model in results. */
+  /** What names this model in results: a SHA-256, see `fingerprintOf`. */
   fingerprint(): string {
-    const hash = createHash("sha256").update(JSON.stringify(this.config));
-    for (const [name, { dtype, shape }] of this.weights.tensors)
-      hash.update(`${name} ${dtype} ${shape.join("x")}\n`);
-    return hash.digest("hex");
+    this.#fingerprint ??= fingerprintOf(this.config, this.#checkpoint);
+    return this.#fingerprint;
   }
 
   #take(): Sequence {
