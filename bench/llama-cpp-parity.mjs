@@ -66,7 +66,7 @@ try {
       ["llama.cpp", "llama-cpp.mjs"],
     ]) {
       const peer = new Peer(name, script);
-      await peer.ask({ command: "load", path: file, contextSize, threads: 2 });
+      await peer.ask({ command: "load", path: file, contextSize, threads: 1 });
       const greedy = [];
       for (const prompt of prompts)
         greedy.push((await peer.ask({ command: "greedy", ids: prompt, count: 64 })).ids);

@@ -23,7 +23,8 @@ export class Peer {
   }
 
   async quit() {
-    this.child.stdin.write('{"command":"quit"}\n');
-    await once(this.child, "exit");
+    const exit = once(this.child, "exit");
+    this.child.stdin.end('{"command":"quit"}\n');
+    await exit;
   }
 }

@@ -50,10 +50,10 @@ export function attendWithin(
     const [rows, heads, headSize] = [q.dim(0), q.dim(1), q.dim(2)];
     const byHead = (x: Tensor): Tensor =>
       permute(reshape(x, [batch, rows / batch, heads, headSize]), [0, 2, 1, 3]); // [B, N, T, H]
-    const read =
-      fused && !needsScores(layer, tap)
-        ? fusedAttention({ q: byHead(q), k: byHead(k), v: byHead(v), mask })
-        : explicitAttention({ q: byHead(q), k: byHead(k), v: byHead(v), mask }, { layer, tap });
+    const useFused = fused && !needsScores(layer, tap);
+    const query = useFused ? scaledQueries(q, headSize) : q;
+    const all = { q: byHead(query), k: byHead(k), v: byHead(v), mask };
+    const read = useFused ? fusedAttention(all) : explicitAttention(all, { layer, tap });
     return reshape(read, [rows, heads, headSize]); // [B, T, N, H] → [R, N, H]
   };
 }
@@ -74,15 +74,16 @@ export interface Segment {
 /** Every segment writes its keys and values to its cache, then reads the first `span` cells of it. */
 export function attendThroughCache(segments: readonly Segment[], { fused }: Scheme): Attend {
   return ({ q, k, v }, { layer, tap }) => {
+    const useFused = fused && !needsScores(layer, tap);
+    const queries = useFused ? scaledQueries(q, q.dim(2)) : q;
     const read = segments.map(({ cache, start, rows, cells, span, mask }) => {
       const own = (x: Tensor): Tensor => slice(x, { axis: 0, start, length: rows }); // [T, N, H]
-      const query = cache.pad(own(q));
+      const query = cache.pad(own(queries));
       cache.store(layer, { k: own(k), v: own(v), cells });
       const heads = { ...cache.view(layer, span, query), q: byHead(query), mask };
-      const z =
-        fused && !needsScores(layer, tap)
-          ? fusedAttention(heads, cache.headSize)
-          : explicitAttention(heads, { layer, tap }, cache.headSize);
+      const z = useFused
+        ? fusedAttention(heads)
+        : explicitAttention(heads, { layer, tap }, cache.headSize);
       return cache.unpad(reshape(z, [rows, z.dim(2), z.dim(3)])); // [T, N, H]
     });
     return read.reduce((a, b) => concat(a, b, { axis: 0 })); // [R, N, H]
@@ -99,13 +100,21 @@ function needsScores(layer: number, tap: Tap): boolean {
   return tap.wants(`${at}.hook_attn_scores`) || tap.wants(`${at}.hook_pattern`);
 }
 
+/**
+ * q/√H. Scaled before the product, not after: its 16-bit operands overflow in Phi-2 otherwise. llama.cpp does the same, so
+ * that both give the same numbers.
+ */
+function scaledQueries(q: Tensor, headSize: number): Tensor {
+  return scale(q, 1 / Math.sqrt(headSize));
+}
+
 interface MaskedHeads extends Heads {
   mask: Tensor;
 }
 
-/** `[B, N, T, H]` → `[B, T, N, H]` */
-function fusedAttention({ q, k, v, mask }: MaskedHeads, headSize = q.dim(3)): Tensor {
-  return flashAttention({ q, k, v, mask }, { scale: 1 / Math.sqrt(headSize) });
+/** `[B, N, T, H]`, with queries from `scaledQueries` → `[B, T, N, H]` */
+function fusedAttention({ q, k, v, mask }: MaskedHeads): Tensor {
+  return flashAttention({ q, k, v, mask }, { scale: 1 });
 }
 
 /** softmax(q·kᵀ/√H + mask)·v, Vaswani et al. 2017 (arXiv 1706.03762), eq. 1. `[B, N, T, H]` → `[B, T, N, H]` */

@@ -185,7 +185,7 @@ export class Runner implements Disposable {
         start += ids.length;
         return { cache, start: start - ids.length, rows: ids.length, cells, span, mask };
       });
-      const attend = attendThroughCache(segments, { fused: this.mode === "fast" });
+      const attend = attendThroughCache(segments, { fused: !exactMask });
       const logits = phi(
         this.#weights,
         this.config,
