@@ -78,7 +78,7 @@ export interface PhiInputs {
   positions: Tensor; // i32 [R]
   /** How rows see each other: within this batch, or through a cache. */
   attend: Attend;
-  /** The rows whose logits are wanted; all of them by default. */
+  /** The rows whose logits are wanted; all of them by default. What follows the last attention is computed for these. */
   logitRows?: Tensor; // i32 [K]
 }
 
@@ -103,7 +103,7 @@ export function phi(
     x = tap(`${block}.hook_resid_pre`, x);
 
     const normalized = normalize(x, eps, `${block}.ln1`, tap); // [R, D]
-    const h = tap(`${block}.hook_ln1_out`, affine(normalized, norm)); // [R, D]
+    let h = tap(`${block}.hook_ln1_out`, affine(normalized, norm)); // [R, D]
 
     const [q, k, v] = project(h, projections, [heads, headSize]); // [R, N, H] each
     const rotQ = tap(
@@ -119,7 +119,13 @@ export function phi(
       `${block}.attn.hook_z`,
       attend({ q: rotQ, k: rotK, v: values }, { layer: l, tap }),
     );
-    const attnOut = apply(dense, reshape(z, [-1, width])); // [R, N, H] → [R, D]
+    let heard = reshape(z, [-1, width]); // [R, N, H] → [R, D]
+
+    // After the last attention no row reads another: only the wanted ones go on.
+    if (logitRows !== undefined && l === weights.blocks.length - 1)
+      [x, h, heard] = [takeRows(x, logitRows), takeRows(h, logitRows), takeRows(heard, logitRows)]; // [K, D]
+
+    const attnOut = apply(dense, heard); // [R, D]
     let sum = tap(`${block}.hook_attn_out`, attnOut);
 
     if (mlp !== undefined) {
@@ -130,7 +136,6 @@ export function phi(
     x = tap(`${block}.hook_resid_post`, add(x, sum));
   });
 
-  if (logitRows !== undefined) x = takeRows(x, logitRows); // [K, D]
   const normalized = normalize(x, eps, "ln_final", tap);
   return tap("hook_logits", apply(weights.head, affine(normalized, weights.finalNorm))); // [K, V]
 }
