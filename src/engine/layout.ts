@@ -9,7 +9,7 @@ import type { GgmlApi, Pointer } from "./api.ts";
 import { DTYPES, type DType } from "./dtypes.ts";
 
 /** Byte offsets inside `struct ggml_tensor` (ggml 0.25, 64-bit). */
-export const TENSOR_OFFSET = {
+const TENSOR_OFFSET = {
   buffer: 8,
   ne: 16,
   nb: 48,

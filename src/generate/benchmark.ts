@@ -122,7 +122,7 @@ async function measureRound(
 }
 
 /** Greedy tokens per second from where the sequence stands. */
-export async function timeDecode(
+async function timeDecode(
   model: LanguageModel,
   sequence: Sequence,
   { count, signal }: { count: number; signal?: AbortSignal },
@@ -141,7 +141,7 @@ export async function timeDecode(
 }
 
 /** Bytes that decoding one token reads: every weight but the embedding table, and the cache. */
-export function bytesPerToken(model: LanguageModel, depth: number): number {
+function bytesPerToken(model: LanguageModel, depth: number): number {
   let bytes = kvCacheBytes(model.config, model.cacheType, Math.round(depth));
   for (const [name, { dtype, shape }] of model.weights.tensors)
     if (name !== "model.embed_tokens.weight") bytes += tensorBytes(dtype, shape);
@@ -157,7 +157,7 @@ function perSecond(count: number, startMs: number): number {
   return (count / (performance.now() - startMs)) * 1000;
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   return sorted.length % 2 === 1
@@ -166,7 +166,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Most memory this process has had resident, mapped files included; undefined where the system does not tell. */
-export function peakMemory(): number | undefined {
+function peakMemory(): number | undefined {
   try {
     const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
     return found === undefined ? undefined : Number(found) * 1024;

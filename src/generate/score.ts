@@ -65,22 +65,6 @@ export async function scoreContinuations(
   return scores;
 }
 
-/** Log-likelihood of each token of `ids` after the first, which has nothing before it. */
-export async function scoreTokens(
-  runner: Runner,
-  sequence: Sequence,
-  ids: readonly number[],
-  options: { signal?: AbortSignal } = {},
-): Promise<Score> {
-  const prefix = ids.slice(0, 1);
-  const [score] = await scoreContinuations(runner, sequence, {
-    prefix,
-    continuations: [ids.slice(1)],
-    ...options,
-  });
-  return score as Score;
-}
-
 function groupBySize<T extends { length: number }>(items: readonly T[], limit: number): T[][] {
   const groups: T[][] = [];
   let used = Infinity;

@@ -10,7 +10,7 @@ import { KvCache, type KvCacheType } from "../model/kv-cache.ts";
 import type { CachedTokens, Runner } from "../model/runner.ts";
 
 /** Rows of the blocks that can be kept exactly; every read starts at a multiple of it. */
-export const BLOCK = 64;
+const BLOCK = 64;
 /** Rows that are read at a time, a multiple of `BLOCK`. */
 const MAX_ROWS = 512;
 

@@ -22,7 +22,7 @@ export interface KvCacheShape {
 }
 
 /** Head size as stored: whole blocks of the type. */
-export function paddedHeadSize(headSize: number, type: KvCacheType): number {
+function paddedHeadSize(headSize: number, type: KvCacheType): number {
   const { blockSize } = DTYPES[type];
   return Math.ceil(headSize / blockSize) * blockSize;
 }
