@@ -1,7 +1,7 @@
 /** Operations on each value: sums and products with broadcasting, and functions of one value. All in f32. */
 import type { FunctionName } from "../../engine/api.ts";
 import { library } from "../../engine/library.ts";
-import { broadcastShapes, sameShape } from "../shape.ts";
+import { broadcastShapes, sameShape, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, requireFinite, requireFloat32 } from "./check.ts";
 import { broadcastTo, contiguous, denseRows, packed } from "./layout.ts";
@@ -19,10 +19,17 @@ function binary(op: Binary, a: Tensor, b: Tensor): Tensor {
     return binary(op, broadcastTo(a, shape), b);
   }
   const x = denseRows(a);
-  const y = denseRows(b);
+  const y = stretchesSlowly(b, shape)
+    ? broadcastTo(b, [...b.shape.slice(0, -1), a.dim(-1)])
+    : denseRows(b);
   const graph = graphOf(op, [x, y]);
   const pointer = graph.emit((c) => library().api[`ggml_${op}`](c, x.pointer, y.pointer));
   return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [x, y] } });
+}
+
+/** ggml combines a column with the rows of a matrix value by value; for large ones it is faster to stretch it first. */
+function stretchesSlowly(b: Tensor, shape: Shape): boolean {
+  return b.dim(-1) === 1 && (shape.at(-1) ?? 1) >= 32 && b.size >= 64;
 }
 
 export const add = (a: Tensor, b: Tensor): Tensor => binary("add", a, b);
@@ -125,24 +132,24 @@ export function geluFast(x: Tensor): Tensor {
   return apply("geluFast", "ggml_gelu", x);
 }
 
+/** z = k·x + c·x³ in gelu(x) = x·σ(z). */
+export const GELU = {
+  k: 2 * Math.sqrt(2 / Math.PI),
+  c: 2 * Math.sqrt(2 / Math.PI) * 0.044715,
+} as const;
+
 /**
  * GELU in its tanh form (`gelu_new`), exact in f32: x · σ(z), z = 2·√(2/π)·(x + 0.044715·x³), since
  * ½·(1 + tanh u) = σ(2u). Hendrycks & Gimpel 2016, arXiv 1606.08415, §2. Computed as silu(z) / (z/x): ggml's `silu` is
  * ten times as fast as its `sigmoid`, and z/x is never 0.
  */
 export function gelu(x: Tensor): Tensor {
-  const { ratio, z } = geluArgument(x);
-  const { pointer, shape } = div(silu(z), ratio);
+  const { k, c } = GELU;
+  const ratio = scale(mul(x, x), c, k); // ggml's `mul` is faster than its `sqr`
+  const { pointer, shape } = div(silu(mul(x, ratio)), ratio);
   return graphOf("gelu", [x]).result(pointer, {
     dtype: "f32",
     shape,
     made: { op: "gelu", inputs: [x] },
   });
-}
-
-/** z of `gelu`, and z/x. */
-export function geluArgument(x: Tensor): { ratio: Tensor; z: Tensor } {
-  const k = 2 * Math.sqrt(2 / Math.PI);
-  const ratio = scale(sqr(x), 0.044715 * k, k);
-  return { ratio, z: mul(x, ratio) };
 }

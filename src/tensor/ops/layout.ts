@@ -111,6 +111,32 @@ export function transpose(x: Tensor): Tensor {
   return permute(x, axes);
 }
 
+/** Rows of this many bytes or more lie so far apart that a column of them falls into few sets of a cache. */
+const WIDE_ROW_BYTES = 1024;
+const BLOCK_ROWS = [128, 64, 32];
+
+/**
+ * A copy with the last two axes exchanged: `[..., R, K]` → `[..., K, R]`. Wide rows are turned in blocks of rows first,
+ * which then move as they are: four times as fast as column by column.
+ */
+export function transposedCopy(x: Tensor): Tensor {
+  const turned = transpose(x);
+  const [rows, columns] = [x.dim(-2), x.dim(-1)];
+  const block = BLOCK_ROWS.find((n) => rows % n === 0 && rows > n);
+  const wide = columns * DTYPES[x.dtype].blockBytes >= WIDE_ROW_BYTES;
+  if (turned.contiguous || !x.contiguous || x.rank > 3 || block === undefined || !wide)
+    return packed(turned);
+  const lead = x.shape.slice(0, -2);
+  const axes = (...last: number[]): number[] => [
+    ...lead.keys(),
+    ...last.map((i) => i + lead.length),
+  ];
+  const blocks = reshape(x, [...lead, rows / block, block, columns]); // [..., R/n, n, K]
+  const turnedBlocks = contiguous(permute(blocks, axes(0, 2, 1))); // [..., R/n, K, n]
+  const inOrder = contiguous(permute(turnedBlocks, axes(1, 0, 2))); // [..., K, R/n, n]
+  return reshape(inOrder, [...lead, columns, rows]);
+}
+
 /** `x[..., start : start + length, ...]` along one axis. A view. */
 export function slice(
   x: Tensor,
@@ -161,14 +187,31 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   requireFloat32("broadcastTo", x);
   if (!broadcastsTo(x.shape, shape))
     refuse("broadcastTo", [x], `does not fit ${formatShape(shape)}`);
-  const dense = denseRows(x);
+  const width = shape.at(-1) ?? 1;
+  if (x.dim(-1) === width) {
+    const dense = denseRows(x);
+    const graph = graphOf("broadcastTo", [x]);
+    const pointer = graph.emit((c) => emit.repeat(c, dense.pointer, shape));
+    const made = { op: "broadcastTo", inputs: [dense] };
+    return graph.result(pointer, { dtype: "f32", shape, made });
+  }
+  const column = [...shape.slice(0, -1), 1];
+  if (!sameShape(x.shape, column)) return broadcastTo(broadcastTo(x, column), shape);
+  return reshape(stretchColumn(reshape(contiguous(x), [x.size, 1]), width), shape);
+}
+
+/**
+ * `[R, 1]` → `[R, width]`, as an outer product with ones: ggml's own repetition, and its sums and products with a
+ * stretched last axis, go value by value and take four times as long.
+ */
+function stretchColumn(x: Tensor, width: number): Tensor {
   const graph = graphOf("broadcastTo", [x]);
-  const pointer = graph.emit((c) => emit.repeat(c, dense.pointer, shape));
-  return graph.result(pointer, {
-    dtype: "f32",
-    shape,
-    made: { op: "broadcastTo", inputs: [dense] },
-  });
+  const blank = graph.emit((c) => emit.newTensor(c, "f32", [1, width]));
+  const ones = graph.emit((c) => library().api.ggml_fill(c, blank, 1));
+  const row = relabel(x, [1, x.size]);
+  const pointer = graph.emit((c) => library().api.ggml_out_prod(c, ones, row.pointer));
+  const made = { op: "broadcastTo", inputs: [x] };
+  return graph.result(pointer, { dtype: "f32", shape: [x.size, width], made });
 }
 
 /** Joins two tensors along an axis. */

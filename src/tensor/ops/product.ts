@@ -6,7 +6,7 @@ import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./check.ts";
 import { add } from "./elementwise.ts";
-import { packed, reshape, transpose } from "./layout.ts";
+import { packed, reshape, transposedCopy } from "./layout.ts";
 
 /**
  * `x · wᵀ`.
@@ -34,7 +34,8 @@ export function matmulTransposed(x: Tensor, w: Tensor): Tensor {
     .every((n, i) => (batch[batch.length - (w.rank - 2) + i] ?? 0) % n === 0);
   if (!fits) refuse(op, [x, w], "leading axes do not stretch");
   const a = viewable(w) ? w : packed(w);
-  const b = viewable(x) ? x : packed(x);
+  // Between f32 operands ggml is fast where the first is contiguous; other types convert it on the way.
+  const b = rowsAreDense(x) && (x.contiguous || w.dtype !== "f32") ? x : packed(x);
   const graph = graphOf(op, [x, w]);
   const pointer = graph.emit((c) => emit.product(c, a.pointer, b.pointer));
   return graph.result(pointer, {
@@ -52,7 +53,7 @@ function viewable(t: Tensor): boolean {
 /** `a · b`, both f32: `[..., T, K] · [..., K, M]` → `[..., T, M]`. Copies `b` transposed. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   requireFloat32("matmul", a, b);
-  return matmulTransposed(a, transpose(b));
+  return matmulTransposed(a, transposedCopy(b));
 }
 
 /**

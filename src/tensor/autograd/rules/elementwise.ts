@@ -3,13 +3,13 @@ import { siluBackward } from "../../ops/backward.ts";
 import {
   add,
   div,
-  geluArgument,
+  gelu,
+  GELU,
   mul,
   neg,
   scale,
   sigmoid,
   sign,
-  silu,
   sqr,
   step,
   sub,
@@ -54,8 +54,8 @@ export const elementwiseRules: Rules = {
   softplus: unaryRule((dy, x) => mul(dy, sigmoid(x))),
   relu: unaryRule((dy, x) => mul(dy, step(x))),
   silu: unaryRule((dy, x) => siluBackward(dy, x)), // σ·(1 + x·(1 − σ))
-  gelu: unaryRule((dy, x) => mul(dy, geluDerivative(x))),
-  geluFast: unaryRule((dy, x) => mul(dy, geluDerivative(x))),
+  gelu: unaryRule((dy, x, y) => geluBackward(dy, x, y)),
+  geluFast: unaryRule((dy, x) => geluBackward(dy, x, gelu(x))), // its own result is too coarse
   // 1 from min to max, both included
   clamp: unaryRule((dy, x, _, settings) => {
     const { min, max } = settings as { min: number; max: number };
@@ -64,18 +64,16 @@ export const elementwiseRules: Rules = {
   }),
 };
 
-/** Keeps z away from 0, where σ(z) = silu(z)/z would be 0/0; no other z notices. */
+/** Keeps x away from 0, where σ = y/x would be 0/0; no other x notices. */
 const TINY = 1e-30;
 
 /**
- * With gelu = x·σ(z), z = x·r, r = k + c·x²:  d/dx = σ + x·σ·(1 − σ)·dz/dx,  dz/dx = k + 3·c·x² = 3·r − 2·k,
- * so d/dx = σ·(1 + (1 − σ)·u) with u = x·(3·r − 2·k). σ comes from ggml's fast silu.
+ * With y = x·σ(z), z = k·x + c·x³:  dy/dx = σ + σ·(1 − σ)·u,  u = x·dz/dx = x·(k + 3·c·x²),  and σ = y/x.
  */
-function geluDerivative(x: Tensor): Tensor {
-  const k = 2 * Math.sqrt(2 / Math.PI);
-  const { ratio, z } = geluArgument(x);
-  const safe = scale(z, 1, TINY);
-  const s = div(silu(safe), safe);
-  const u = mul(x, scale(ratio, 3, -2 * k));
-  return mul(s, scale(mul(u, scale(s, -1, 1)), 1, 1));
+function geluBackward(dy: Tensor, x: Tensor, y: Tensor): Tensor {
+  const { k, c } = GELU;
+  const s = div(scale(y, 1, TINY / 2), scale(x, 1, TINY));
+  const u = mul(x, scale(mul(x, x), 3 * c, k));
+  const w = mul(dy, s);
+  return add(w, mul(w, sub(u, mul(u, s))));
 }

@@ -1,5 +1,5 @@
 /** Gradients of matrix products. */
-import { cast, contiguous, reshape } from "../../ops/layout.ts";
+import { cast, contiguous, reshape, transposedCopy } from "../../ops/layout.ts";
 import { matmul, matmulTransposed, outerProduct } from "../../ops/product.ts";
 import { sumTo } from "../../ops/reduce.ts";
 import { sameShape } from "../../shape.ts";
@@ -10,7 +10,10 @@ export const productRules: Rules = {
   // y = x·wᵀ:  dx = dy·w,  dw = dyᵀ·x. A quantised w is decoded for its own product only.
   matmulTransposed: binaryRule(
     (dy, _, w) => matmul(dy, cast(w, "f32")),
-    (dy, x, w) => sumGroups(outerProduct(dy, x), w),
+    (dy, x, w) => {
+      if (w.rank === 2) return matmulTransposed(turned(dy), turned(x));
+      return sumGroups(outerProduct(dy, x), w);
+    },
   ),
   // y = aᵀ·b:  da = b·dyᵀ,  db = a·dy
   outerProduct: binaryRule(
@@ -18,6 +21,15 @@ export const productRules: Rules = {
     (dy, a) => matmul(a, dy),
   ),
 };
+
+/** Transposed copies: the gradients of all weights that read the same tensor share one. */
+const turnedCopies = new WeakMap<Tensor, Tensor>();
+
+function turned(x: Tensor): Tensor {
+  let copy = turnedCopies.get(x);
+  if (copy === undefined) turnedCopies.set(x, (copy = transposedCopy(x)));
+  return copy;
+}
 
 /** Adds up the gradients of a matrix that served several neighbours: `[..., g·n, M, K]` → `[..., n, M, K]`. */
 function sumGroups(dw: Tensor, w: Tensor): Tensor {
