@@ -112,7 +112,7 @@ function load(device: DeviceKind): Library {
   };
   const libraries = [
     open(/^(lib)?ggml-base\.(so|dylib|dll)$/),
-    open(/^(lib)?ggml(\.v[\d.]+)?\.(so|dylib|dll)$/),
+    open(/^(lib)?ggml(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/),
   ] as const;
   const { api, missing } = bindFunctions(libraries);
   if (missing.length > 0)
