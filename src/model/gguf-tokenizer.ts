@@ -13,20 +13,19 @@ import {
   ggufStrings,
   ggufValue,
 } from "../checkpoint/gguf-values.ts";
-import type { GgufValue } from "../checkpoint/types.ts";
-import { TOKEN_TYPE, tokenTypesOf, type TokenizerData } from "../tokenizer/data.ts";
+import type { GgufCheckpoint, GgufValue } from "../checkpoint/types.ts";
+import { requireGpt2, TOKEN_TYPE, tokenTypesOf, type TokenizerData } from "../tokenizer/data.ts";
 import { readTokenizerData } from "../tokenizer/load.ts";
+import { tokenizerFiles } from "../tokenizer/write.ts";
 import { GGUF_ARCHITECTURE } from "./config-gguf.ts";
 import type { PhiConfig } from "./config.ts";
 
 type Metadata = ReadonlyMap<string, GgufValue>;
+type GgufSource = Pick<GgufCheckpoint, "path" | "metadata">;
 
 const key = (name: string) => `tokenizer.ggml.${name}`;
 const CHAT_TEMPLATE = "tokenizer.chat_template";
 const DEFAULT_TEMPLATE = "default";
-
-/** Names of the rule by which GPT-2 and Phi split text into words; llama.cpp takes all of them for the same. */
-const GPT2_RULES = ["gpt-2", "phi-2", "default"];
 
 const settings = z.object({
   unk_token: z.union([z.string(), z.object({ content: z.string() })]).nullish(),
@@ -140,115 +139,59 @@ function mergeText(merge: string | readonly [string, string]): string {
 }
 
 /**
+ * The tokenizer in the metadata of a GGUF file; undefined for a file without.
+ *
+ * @throws LabError `unsupported` for tokenizers that are not GPT-2's kind, `corrupt_file` for metadata that is incomplete
+ *   or of the wrong type
+ */
+export function tokenizerDataFromGguf({ path, metadata }: GgufSource): TokenizerData | undefined {
+  const model = ggufString(metadata, key("model"));
+  const pre = ggufString(metadata, key("pre"));
+  const tokens = ggufStrings(metadata, key("tokens"));
+  if (model === "no_vocab" || model === "none") return undefined;
+  if (model === undefined && tokens === undefined) return undefined;
+  const names = {
+    ...(model === undefined ? {} : { model }),
+    ...(pre === undefined ? {} : { pre }),
+  };
+  requireGpt2(names, path);
+  const merges = ggufStrings(metadata, key("merges"));
+  if (tokens === undefined || merges === undefined)
+    throw corrupt(path, `the metadata has no ${key(tokens === undefined ? "tokens" : "merges")}`);
+  const tokenTypes = ggufIntegers(metadata, key("token_type"));
+  const bosTokenId = ggufInteger(metadata, key("bos_token_id"));
+  const eosTokenId = ggufInteger(metadata, key("eos_token_id"));
+  const addBosToken = ggufBoolean(metadata, key("add_bos_token"));
+  return {
+    ...names,
+    tokens,
+    merges,
+    ...(tokenTypes === undefined ? {} : { tokenTypes }),
+    ...(bosTokenId === undefined ? {} : { bosTokenId }),
+    ...(eosTokenId === undefined ? {} : { eosTokenId }),
+    ...(addBosToken === undefined ? {} : { addBosToken }),
+  };
+}
+
+/**
  * `tokenizer.json` and `tokenizer_config.json` for the tokenizer in `metadata`, by file name; none for a file without.
  *
- * @throws LabError `unsupported` for tokenizers that are not GPT-2's kind
+ * @throws LabError what `tokenizerDataFromGguf` and `tokenizerFiles` throw
  */
 export function tokenizerFilesFromGguf(
   metadata: Metadata,
   { path, contextLength }: { path: string; contextLength: number },
 ): Map<string, unknown> {
-  const model = ggufString(metadata, key("model")) ?? "no_vocab";
-  const rule = ggufString(metadata, key("pre")) ?? "default";
-  if (model === "no_vocab" || model === "none") return new Map();
-  if (model !== "gpt2" || !GPT2_RULES.includes(rule))
-    throw new LabError("unsupported", `${path} has the tokenizer ${model} with the rule ${rule}`, {
-      hint: "Phi's tokenizer is gpt2 with the rule gpt-2.",
-    });
-  const data = dataFromGguf(metadata, path);
-  const types = tokenTypesOf(data, path);
-  return new Map([
-    ["tokenizer.json", tokenizerJson(data, types)],
-    ["tokenizer_config.json", tokenizerConfig(data, metadata, contextLength)],
-  ]);
-}
-
-function dataFromGguf(metadata: Metadata, path: string): TokenizerData {
-  const tokens = ggufStrings(metadata, key("tokens"));
-  const merges = ggufStrings(metadata, key("merges"));
-  if (tokens === undefined || merges === undefined)
-    throw corrupt(path, `the metadata has no ${key(tokens === undefined ? "tokens" : "merges")}`);
-  if (new Set(tokens).size < tokens.length) throw corrupt(path, "two tokens are spelt alike");
-  const tokenTypes = ggufIntegers(metadata, key("token_type"));
-  const bosTokenId = ggufInteger(metadata, key("bos_token_id"));
-  const eosTokenId = ggufInteger(metadata, key("eos_token_id"));
-  return {
-    tokens,
-    merges: merges.map((merge) => mergePair(merge, path)),
-    ...(tokenTypes === undefined ? {} : { tokenTypes }),
-    ...(bosTokenId === undefined ? {} : { bosTokenId }),
-    ...(eosTokenId === undefined ? {} : { eosTokenId }),
-  };
-}
-
-function mergePair(merge: string, path: string): [string, string] {
-  const [left, right, ...more] = merge.split(" ");
-  if (left === undefined || right === undefined || more.length > 0)
-    throw corrupt(path, `the merge "${merge}" is no pair of tokens`);
-  return [left, right];
-}
-
-/**
- * Added tokens that lie among the ordinary ones stay in the vocabulary, since loaders number the others from its end;
- * so does `<|endoftext|>`, as in every tokenizer.json of this family.
- */
-function tokenizerJson({ tokens, merges }: TokenizerData, types: Uint8Array): unknown {
-  const lastNormal = types.lastIndexOf(TOKEN_TYPE.normal);
-  const byteLevel = { type: "ByteLevel", trim_offsets: true, use_regex: true };
-  const isAdded = (id: number) =>
-    types[id] === TOKEN_TYPE.control || types[id] === TOKEN_TYPE.userDefined;
-  const entries = [...tokens.entries()].filter(([id]) => types[id] !== TOKEN_TYPE.unused);
-  return {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: entries
-      .filter(([id]) => isAdded(id))
-      .map(([id, content]) => {
-        const special = types[id] === TOKEN_TYPE.control;
-        const flags = { single_word: false, lstrip: false, rstrip: false };
-        return { id, content, ...flags, normalized: !special, special };
-      }),
-    normalizer: null,
-    pre_tokenizer: { ...byteLevel, add_prefix_space: false },
-    post_processor: { ...byteLevel, add_prefix_space: true },
-    decoder: { ...byteLevel, add_prefix_space: true },
-    model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(
-        entries
-          .filter(([id]) => id < lastNormal || types[id] !== TOKEN_TYPE.userDefined)
-          .map(([id, token]) => [token, id]),
-      ),
-      merges,
-    },
-  };
-}
-
-function tokenizerConfig(
-  { tokens, bosTokenId, eosTokenId }: TokenizerData,
-  metadata: Metadata,
-  contextLength: number,
-): unknown {
-  const token = (id: number | undefined) => (id === undefined ? null : (tokens[id] ?? null));
+  const data = tokenizerDataFromGguf({ path, metadata });
+  if (data === undefined) return new Map();
+  const unknownId = ggufInteger(metadata, key("unknown_token_id"));
   const templates = chatTemplates(metadata);
-  return {
-    tokenizer_class: "PreTrainedTokenizerFast",
-    bos_token: token(bosTokenId),
-    eos_token: token(eosTokenId),
-    unk_token: token(ggufInteger(metadata, key("unknown_token_id"))),
+  const settings = {
+    unk_token: unknownId === undefined ? null : (data.tokens[unknownId] ?? null),
     model_max_length: contextLength,
-    clean_up_tokenization_spaces: false,
-    add_bos_token: ggufBoolean(metadata, key("add_bos_token")) ?? false,
     ...(templates === undefined ? {} : { chat_template: templates }),
   };
+  return new Map(Object.entries(tokenizerFiles(data, { source: path, settings })));
 }
 
 /** As tokenizer_config.json has them: a text where there is only the default one, else a list. */

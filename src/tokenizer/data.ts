@@ -37,6 +37,21 @@ export interface TokenizerData {
   readonly addBosToken?: boolean;
 }
 
+/** GGUF names of GPT-2's splitting rule; llama.cpp takes all of them for the same. */
+const GPT2_RULES: readonly string[] = ["gpt-2", "phi-2", "default"];
+
+/**
+ * Throws `unsupported` unless the names are those of byte-level BPE on GPT-2's words. A file that names no rule is taken
+ * to mean it: older Phi files do.
+ */
+export function requireGpt2(
+  { model = "gpt2", pre = "default" }: Pick<TokenizerData, "model" | "pre">,
+  source: string,
+): void {
+  if (model !== "gpt2" || !GPT2_RULES.includes(pre))
+    throw unsupportedTokenizer(source, `the tokenizer ${model} with the rule ${pre}`);
+}
+
 /**
  * The types of all tokens. Corrected where files of some programs are known to differ: start and end token are
  * control tokens, and `[PAD50295]` at the end of the list is padding, whatever a file calls them. Where a file has

@@ -3,9 +3,9 @@ import { BytePairEncoder } from "./bpe.ts";
 import { spellByte, unspell } from "./byte-alphabet.ts";
 import {
   corruptTokenizer,
+  requireGpt2,
   TOKEN_TYPE,
   tokenTypesOf,
-  unsupportedTokenizer,
   type TokenizerData,
 } from "./data.ts";
 import { describe } from "./json.ts";
@@ -44,9 +44,6 @@ export interface Tokenizer {
   decoder(): IncrementalDecoder;
 }
 
-/** GGUF names of GPT-2's splitting rule. A file that names none is taken to mean it too: older Phi files do. */
-const GPT2_RULES: readonly string[] = ["gpt-2", "phi-2", "default"];
-
 /** Byte-level BPE as CodeGen, GPT-2 and Phi-1, Phi-1.5 and Phi-2 have it. */
 export class ByteLevelTokenizer implements Tokenizer {
   readonly vocabSize: number;
@@ -66,11 +63,7 @@ export class ByteLevelTokenizer implements Tokenizer {
    * Throws `corrupt_file` when the parts contradict each other, `unsupported` for another kind of tokenizer.
    */
   constructor(data: TokenizerData, source: string) {
-    if (data.model !== undefined && data.model !== "gpt2")
-      throw unsupportedTokenizer(source, `tokenizer model ${describe(data.model)}`);
-    if (data.pre !== undefined && !GPT2_RULES.includes(data.pre))
-      throw unsupportedTokenizer(source, `splitting rule ${describe(data.pre)}`);
-
+    requireGpt2(data, source);
     this.#types = tokenTypesOf(data, source);
     this.#tokens = data.tokens;
     this.vocabSize = this.#types.findLastIndex((type) => type !== TOKEN_TYPE.unused) + 1;
