@@ -73,6 +73,17 @@ describe("a refused object", () => {
     );
   });
 
+  test("names the bound that a number exceeds, and doubts the file that it is from", () => {
+    const bounded = z.object({ width: z.int().max(64), share: z.number().gt(0) });
+    const options = { what: "config.json", code: "corrupt_file" } as const;
+    expect(() => checkObject(bounded, { width: 65, share: 0 }, options)).toThrow(
+      expect.objectContaining({
+        message: "config.json: width: expected at most 64; share: expected more than 0",
+        hint: expect.stringContaining("damaged") as string,
+      }),
+    );
+  });
+
   test("names every field that is wrong", () => {
     expect(() => checkObject(schema, { threads: "2", model: 1 }, { what: "config" })).toThrow(
       "config: threads: expected number, received string; model: expected string, received number",

@@ -167,6 +167,8 @@ export function checkObject<S extends z.ZodObject>(
   const hints = parsed.error.issues
     .flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : []))
     .map((key) => didYouMean(key, known) ?? `It takes ${listOf(known, "and")}.`);
+  if (hints.length === 0 && code === "corrupt_file")
+    hints.push("The file is damaged, or something else than philab expects wrote it.");
   throw new LabError(
     code,
     `${what}: ${problems.join("; ")}`,
@@ -178,7 +180,16 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys")
     return `unknown ${issue.keys.length === 1 ? "key" : "keys"} ${issue.keys.join(", ")}`;
   const where = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return where + issue.message.replace(/^Invalid (input|option): /, "");
+  return where + (describeBound(issue) ?? issue.message.replace(/^Invalid (input|option): /, ""));
+}
+
+/** A number outside its bounds, in our words. */
+function describeBound(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.code === "too_big" && issue.origin !== "string")
+    return `expected ${issue.inclusive === false ? "less than" : "at most"} ${issue.maximum}`;
+  if (issue.code === "too_small" && issue.origin !== "string")
+    return `expected ${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}`;
+  return undefined;
 }
 
 function inShort(value: unknown): string {

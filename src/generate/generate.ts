@@ -2,9 +2,9 @@
  * Text from a model, token by token. Several prompts are decoded together: each step computes one row for every text that
  * is still growing.
  */
-import { LabError } from "../base/errors.ts";
 import type { Runner } from "../model/runner.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { nonFiniteError } from "./non-finite.ts";
 import { Sampler, type Alternative } from "./sampler.ts";
 import {
   resolveSampling,
@@ -85,17 +85,7 @@ async function checkLogits(
   let sum = 0;
   for (const x of logits) sum += x;
   if (Number.isFinite(sum)) return logits;
-  const point = await runner.firstNonFinite(tokens);
-  throw new LabError(
-    "engine_failed",
-    `the logits are not finite numbers${point === undefined ? "" : `: ${point} is the first value that is none`}`,
-    {
-      hint:
-        runner.mode === "fast"
-          ? "Open the model in reference mode to see whether its weights are damaged or its numbers too large for 16 bits."
-          : "The weights are damaged: verify the file.",
-    },
-  );
+  throw await nonFiniteError(runner, tokens);
 }
 
 class GrowingText {

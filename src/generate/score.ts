@@ -5,6 +5,7 @@
 import { LabError } from "../base/errors.ts";
 import type { CachedTokens, Runner } from "../model/runner.ts";
 import { argmax, logSumExp } from "./logits.ts";
+import { nonFiniteError } from "./non-finite.ts";
 import type { Sequence } from "./sequence.ts";
 
 export interface ScoredToken {
@@ -28,7 +29,8 @@ const MAX_ROWS = 256;
 
 /**
  * @param prefix - ids before every continuation; at least one
- * @throws LabError `too_long` where the prefix and a continuation exceed the context
+ * @throws LabError `too_long` where the prefix and a continuation exceed the context, `engine_failed` where a
+ *   log-probability is no number
  */
 export async function scoreContinuations(
   runner: Runner,
@@ -59,7 +61,9 @@ export async function scoreContinuations(
     for (const ids of group) {
       const [id] = ids;
       const tokens = id === undefined ? [] : [scoreToken(first, id)];
-      scores.push(total([...tokens, ...rows.splice(0, Math.max(0, ids.length - 1))]));
+      const score = total([...tokens, ...rows.splice(0, Math.max(0, ids.length - 1))]);
+      if (!Number.isFinite(score.logprob)) throw await nonFiniteError(runner, [...prefix, ...ids]);
+      scores.push(score);
     }
   }
   return scores;

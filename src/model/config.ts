@@ -97,7 +97,10 @@ export function configFromJson(config: unknown, what: string): PhiConfig {
 function checkPhiConfig(config: PhiConfig, what: string): PhiConfig {
   checkObject(schema, config, { what, code: "corrupt_file" });
   const { heads, headSize, width, rotaryDims, vocabSize, bosTokenId, eosTokenId } = config;
-  const refuse = (finding: string) => new LabError("corrupt_file", `${what}: ${finding}`);
+  const refuse = (finding: string) =>
+    new LabError("corrupt_file", `${what}: ${finding}`, {
+      hint: "The configuration is damaged, or belongs to a model that is no Phi.",
+    });
   if (heads * headSize !== width)
     throw refuse(`${heads} heads of size ${headSize} do not make the width ${width}`);
   if (rotaryDims % 2 !== 0 || rotaryDims > headSize)

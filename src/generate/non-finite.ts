@@ -1,0 +1,15 @@
+/** What is said where a model's numbers stop being numbers. */
+import { LabError } from "../base/errors.ts";
+import type { Runner } from "../model/runner.ts";
+
+/** `engine_failed` that names the hook point at which the values for `tokens` are not finite for the first time. */
+export async function nonFiniteError(runner: Runner, tokens: readonly number[]): Promise<LabError> {
+  const point = await runner.firstNonFinite(tokens);
+  const where = point === undefined ? "" : `; the first value that is none is at ${point}`;
+  return new LabError("engine_failed", `the logits are not finite numbers${where}`, {
+    hint:
+      runner.mode === "fast"
+        ? "Open the model in reference mode to see whether its weights are damaged or its numbers too large for 16 bits."
+        : "The weights are damaged: verify the file.",
+  });
+}
