@@ -147,6 +147,7 @@ const FUNCTIONS = {
 
   // operations
   ggml_add: binary,
+  ggml_add_inplace: binary,
   ggml_sub: binary,
   ggml_mul: binary,
   ggml_div: binary,
@@ -175,6 +176,7 @@ const FUNCTIONS = {
   ggml_rms_norm: ["pointer", "pointer", "pointer", "float"],
   ggml_rms_norm_back: ["pointer", "pointer", "pointer", "pointer", "float"],
   ggml_fill: ["pointer", "pointer", "pointer", "float"],
+  ggml_fill_inplace: ["pointer", "pointer", "pointer", "float"],
   ggml_repeat_4d: ["pointer", "pointer", "pointer", "int64", "int64", "int64", "int64"],
   ggml_repeat_back: binary,
   ggml_concat: ["pointer", "pointer", "pointer", "pointer", "int"],

@@ -15,7 +15,7 @@ const norm = (x: Float32Array): number => Math.sqrt(x.reduce((sum, v) => sum + v
 
 for (const fused of [false, true])
   it(`gives PyTorch's loss and gradients on phi-mini${fused ? ", attention fused" : ""}`, async () => {
-    using backend = new Backend({ device: "cpu", threads: 2 });
+    using backend = new Backend({ device: "cpu", threads: 1 });
     using weights = trainableWeights(backend, config, (name) => stored.get(name)!.values);
     using graph = new Graph(backend, { maxNodes: 2048 });
     const [batch, length] = [inputs.input_ids.length, inputs.input_ids[0]!.length];

@@ -13,6 +13,7 @@ import {
   takeRowsBackward,
 } from "./backward.ts";
 import * as ops from "./index.ts";
+import { accumulate, adamwStep, clear, sgdStep } from "./update.ts";
 
 /** Choices of a random test case, made as they are needed. */
 class Choices {
@@ -114,6 +115,13 @@ const CALLS: Record<string, (take: Take, choose: Choices) => Tensor> = {
   siluBackward: (t) => siluBackward(t(), t()),
   softmaxBackward: (t, c) => softmaxBackward(t(), t(), c.number()),
   rmsNormalizeBackward: (t, c) => rmsNormalizeBackward(t(), t(), c.number()),
+  accumulate: (t) => accumulate(t(), t()),
+  clear: (t) => {
+    const x = t();
+    return clear(x.graph!, x);
+  },
+  adamwStep: (t) => adamwStep(t(), { gradient: t(), m: t(), v: t(), settings: t() }),
+  sgdStep: (t) => sgdStep(t(), { gradient: t(), settings: t() }),
   takeRowsBackward: (t, c) => takeRowsBackward(t(), t(), c.number()),
 };
 
