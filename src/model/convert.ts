@@ -8,12 +8,13 @@ import { CONFIG_FILE, openCheckpoint } from "../checkpoint/open.ts";
 import { DEFAULT_PART_BYTES, writeSafetensorsParts } from "../checkpoint/safetensors-write.ts";
 import { SAFETENSORS_DTYPES } from "../checkpoint/safetensors.ts";
 import type { Checkpoint } from "../checkpoint/types.ts";
-import { type DType } from "../engine/dtypes.ts";
+import { isQuantized, type DType } from "../engine/dtypes.ts";
 import { toHuggingFace } from "./config-huggingface.ts";
 import { configFromCheckpoint, type PhiConfig } from "./config.ts";
 import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 import { GGUF_LAYOUT, locate } from "./layouts.ts";
 import { resolveParameters, type ParameterSource } from "./parameters.ts";
+import type { RowChange } from "./recode.ts";
 import {
   fileTypeOf,
   fittingType,
@@ -43,6 +44,11 @@ export interface ConvertOptions extends WriteOptions {
   dtype?: DType;
   /** Largest part of a safetensors directory. */
   maxPartBytes?: number;
+  /**
+   * What is done to parameters on the way (an adapter is merged), by Hugging Face name. Without a `dtype`, quantised ones
+   * among them become f16 in GGUF: rounding them to few bits again would lose much of the change.
+   */
+  changes?: ReadonlyMap<string, () => Promise<RowChange>>;
 }
 
 export interface ConvertResult {
@@ -69,9 +75,7 @@ export async function convertModel(options: ConvertOptions): Promise<ConvertResu
   const config = configFromCheckpoint(checkpoint);
   const sources = resolveParameters(checkpoint, config);
   const { plan, tensors } =
-    format === "gguf"
-      ? planGguf(sources, config, options.dtype)
-      : planSafetensors(sources, options.dtype);
+    format === "gguf" ? planGguf(sources, config, options) : planSafetensors(sources, options);
   if (format === "gguf") {
     const metadata = await metadataFor(checkpoint, config, fileTypeOf(commonType(plan)));
     const { signal } = options;
@@ -98,20 +102,22 @@ interface Plan {
 function planGguf(
   sources: ReadonlyMap<string, ParameterSource>,
   config: PhiConfig,
-  dtype: DType | undefined,
+  { dtype, changes }: Pick<ConvertOptions, "dtype" | "changes">,
 ): Plan {
   const plan: PlannedTensor[] = [];
   const tensors: WrittenTensor[] = [];
   for (const [name, source] of sources) {
     const { shape, entry } = source;
+    const change = changes?.get(name);
     const own = entry.dtype === "f64" ? "f32" : entry.dtype;
-    const wanted = shape.length < 2 ? "f32" : (dtype ?? own);
+    const kept = change !== undefined && isQuantized(own) ? "f16" : own;
+    const wanted = shape.length < 2 ? "f32" : (dtype ?? kept);
     const spec = {
       name: locate(GGUF_LAYOUT, name, config).name,
       shape,
       dtype: fittingType(wanted, shape.at(-1) ?? 1),
     };
-    plan.push({ ...spec, source });
+    plan.push({ ...spec, source, ...(change === undefined ? {} : { change }) });
     tensors.push({ ...spec, from: entry.dtype, ...(wanted === spec.dtype ? {} : { wanted }) });
   }
   return { plan, tensors };
@@ -119,7 +125,7 @@ function planGguf(
 
 function planSafetensors(
   sources: ReadonlyMap<string, ParameterSource>,
-  dtype: DType | undefined,
+  { dtype, changes }: Pick<ConvertOptions, "dtype" | "changes">,
 ): Plan {
   if (dtype !== undefined && !["f32", "f16", "bf16"].includes(dtype))
     throw new LabError("bad_input", `safetensors cannot hold a model as ${dtype}`, {
@@ -128,9 +134,16 @@ function planSafetensors(
   const plan = [...sources].map(([name, source]): PlannedTensor => {
     const { shape, entry } = source;
     const own = entry.dtype in SAFETENSORS_DTYPES ? entry.dtype : "f32";
-    return { name, shape, dtype: dtype ?? own, source };
+    const change = changes?.get(name);
+    const planned = { name, shape, dtype: dtype ?? own, source };
+    return change === undefined ? planned : { ...planned, change };
   });
-  const tensors = plan.map(({ source, ...spec }) => ({ ...spec, from: source.entry.dtype }));
+  const tensors = plan.map(({ name, shape, dtype, source }) => ({
+    name,
+    shape,
+    dtype,
+    from: source.entry.dtype,
+  }));
   return { plan, tensors };
 }
 

@@ -15,28 +15,33 @@ const MAX_CHUNKS = 4;
 /** Larger numbers round to infinity in 16 bits. */
 const F16_LARGEST = 65_519.996;
 
+/** Changes rows of a parameter in place; `firstRow` counts from the parameter's own first row. */
+export type RowChange = (rows: Float32Array, firstRow: number) => void;
+
 /**
  * The bytes of `source` as `dtype`, in order.
  *
+ * @param change - what is done to the values on the way
  * @throws LabError `corrupt_file` for values that are no numbers where the type cannot hold them, `bad_input` for
  *   values too large for f16, `interrupted`
  */
 export async function* recode(
   source: ParameterSource,
   dtype: DType,
-  signal?: AbortSignal,
+  { signal, change }: { signal?: AbortSignal | undefined; change?: RowChange | undefined } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { entry } = source;
   const { rowLength, ranges } = rowsOf(source);
   const rowSize = rowBytes(entry.dtype, rowLength);
-  const convert = async ({ start, count }: { start: number; count: number }) => {
+  const convert = async ({ start, count, done }: Chunk) => {
     throwIfInterrupted(signal);
     const bytes = await readTensor(entry, {
       start: start * rowSize,
       end: (start + count) * rowSize,
     });
-    if (dtype === entry.dtype) return bytes;
+    if (dtype === entry.dtype && change === undefined) return bytes;
     const values = decode(entry, bytes, count * rowLength);
+    change?.(values, done);
     requireRepresentable(values, entry, dtype);
     return quantizeRows(dtype, values, rowLength);
   };
@@ -46,6 +51,11 @@ export async function* recode(
 interface Rows {
   start: number;
   count: number;
+}
+
+interface Chunk extends Rows {
+  /** Rows of the parameter before it. */
+  done: number;
 }
 
 /** What is read at a time: rows of a matrix, values of a vector. A quantised vector is one row. */
@@ -65,10 +75,14 @@ function rowsOf({ entry, rows, shape }: ParameterSource): {
   );
 }
 
-function* chunksOf(ranges: readonly Rows[], rowsAtOnce: number): Generator<Rows> {
-  for (const { start, count } of ranges)
-    for (let done = 0; done < count; done += rowsAtOnce)
-      yield { start: start + done, count: Math.min(rowsAtOnce, count - done) };
+function* chunksOf(ranges: readonly Rows[], rowsAtOnce: number): Generator<Chunk> {
+  let done = 0;
+  for (const range of ranges)
+    for (let at = 0; at < range.count; at += rowsAtOnce) {
+      const count = Math.min(rowsAtOnce, range.count - at);
+      yield { start: range.start + at, count, done };
+      done += count;
+    }
 }
 
 /** Runs `work` on several items at a time and yields the results in the order of the items. */

@@ -10,7 +10,7 @@ import { toGgufMetadata, GGUF_ARCHITECTURE } from "./config-gguf.ts";
 import type { PhiConfig } from "./config.ts";
 import { tokenizerToGguf } from "./gguf-tokenizer.ts";
 import { countParameters, type ParameterSource } from "./parameters.ts";
-import { recode } from "./recode.ts";
+import { recode, type RowChange } from "./recode.ts";
 
 /** How far a conversion has come; bytes are those of the new file. */
 export interface TensorProgress {
@@ -31,6 +31,8 @@ export interface WriteOptions {
 /** One tensor of the new file and where its values come from. */
 export interface PlannedTensor extends TensorSpec {
   source: ParameterSource;
+  /** What is done to its rows on the way; asked for when its turn has come. */
+  change?: () => Promise<RowChange>;
 }
 
 /** What became of one tensor. */
@@ -73,7 +75,8 @@ export function plannedData(
     const index = order.get(name) ?? 0;
     const planned = plan[index];
     if (planned === undefined) return;
-    for await (const bytes of recode(planned.source, planned.dtype, signal)) {
+    const change = await planned.change?.();
+    for await (const bytes of recode(planned.source, planned.dtype, { signal, change })) {
       yield bytes;
       bytesDone += bytes.length;
       onProgress?.({ tensor: name, index, count: plan.length, bytesDone, bytesTotal });
