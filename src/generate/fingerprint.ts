@@ -1,7 +1,8 @@
 /** What names a model in results: a hash that needs no reading of the whole file. */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
-import type { Checkpoint } from "../checkpoint/index.ts";
+import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
+import type { StoredAdapter } from "../model/adapter-file.ts";
 import type { PhiConfig } from "../model/config.ts";
 
 /** Bytes that are hashed at the beginning and at the end of every tensor. */
@@ -12,10 +13,24 @@ const EDGE_BYTES = 4096;
  * changes all of them; a change of few bytes in the middle of a tensor goes unnoticed, so this is no check of integrity.
  */
 export function fingerprintOf(config: PhiConfig, { tensors }: Checkpoint): string {
-  const hash = createHash("sha256").update(JSON.stringify(config));
+  return fingerprint(config, tensors.values());
+}
+
+/** The same of an adapter: its configuration, and every tensor with its scale. */
+export function adapterFingerprint({ config, modules }: StoredAdapter): string {
+  const found = [...modules.values()];
+  const scales = found.map(({ scale }) => scale);
+  return fingerprint(
+    { ...config, scales },
+    found.flatMap(({ a, b, magnitude }) => [a, b, ...(magnitude === undefined ? [] : [magnitude])]),
+  );
+}
+
+function fingerprint(settings: object, tensors: Iterable<TensorEntry>): string {
+  const hash = createHash("sha256").update(JSON.stringify(settings));
   const files = new Map<string, number>();
   try {
-    for (const { name, dtype, shape, file, offset, sizeBytes } of tensors.values()) {
+    for (const { name, dtype, shape, file, offset, sizeBytes } of tensors) {
       const handle = files.get(file) ?? openSync(file, "r");
       files.set(file, handle);
       hash.update(`\n${name} ${dtype} ${shape.join("x")}\n`);

@@ -6,18 +6,21 @@ import { dirname } from "node:path";
 import { LabError } from "../base/errors.ts";
 import type { Device, Mode } from "../base/settings.ts";
 import { threadsFor } from "../base/threads.ts";
-import type { Checkpoint, GgufCheckpoint } from "../checkpoint/index.ts";
+import type { Checkpoint } from "../checkpoint/index.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
 import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
+import { tokenizerDataFromGguf } from "../model/gguf-tokenizer.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
+import { resolveParameters } from "../model/parameters.ts";
 import { Runner } from "../model/runner.ts";
 import { loadWeights, type LoadedWeights, type LoadOptions } from "../model/weights.ts";
 import { loadTokenizer, tokenizerFromGguf, type Tokenizer } from "../tokenizer/index.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
 import { scoreContinuations, type Score } from "./score.ts";
-import { Sequence } from "./sequence.ts";
+import type { Sequence } from "./sequence.ts";
+import { Variants, type LoadedAdapter } from "./variants.ts";
 
 /** Text, or ids, which are taken as they are (no start token is added). */
 export type Prompt = string | readonly number[];
@@ -38,6 +41,14 @@ export interface OpenOptions {
   onProgress?: NonNullable<LoadOptions["onProgress"]>;
 }
 
+/** Which adapter a call uses. */
+export interface AdapterChoice {
+  /** Name of a loaded adapter, or null for none; by default the one that `useAdapter` chose. */
+  adapter?: string | null;
+}
+
+export type GenerateOptions = Partial<DecodeOptions> & AdapterChoice;
+
 export interface Generation {
   text: string;
   tokens: readonly GeneratedToken[];
@@ -56,10 +67,7 @@ export class LanguageModel implements AsyncDisposable {
   readonly #checkpoint: Checkpoint;
   readonly #tokenizer: Tokenizer | undefined;
   #fingerprint: string | undefined;
-  /** The cache that calls reuse; taken while a call works with it. */
-  #idle: Sequence | undefined;
-  #busy = 0;
-  #disposed = false;
+  readonly #variants: Variants;
 
   private constructor(fields: {
     path: string;
@@ -82,6 +90,11 @@ export class LanguageModel implements AsyncDisposable {
     this.#checkpoint = fields.checkpoint;
     this.#tokenizer = fields.tokenizer;
     this.runner = new Runner(fields.weights.phi, fields.config, fields.backend, fields.mode);
+    const cache = { capacity: fields.contextLength, type: fields.cacheType };
+    this.#variants = new Variants(this.runner, cache, () => {
+      this.weights[Symbol.dispose]();
+      this.backend[Symbol.dispose]();
+    });
   }
 
   /**
@@ -148,7 +161,7 @@ export class LanguageModel implements AsyncDisposable {
   /** Continues a prompt, token by token. Leaving the loop ends the computation. */
   async *generate(
     prompt: Prompt,
-    options: Partial<DecodeOptions> = {},
+    options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, void, undefined> {
     yield* this.generateBatch([prompt], options);
   }
@@ -156,21 +169,26 @@ export class LanguageModel implements AsyncDisposable {
   /** Continues several prompts together; tokens arrive in turn, each with the `index` of its prompt. */
   async *generateBatch(
     prompts: readonly Prompt[],
-    options: Partial<DecodeOptions> = {},
+    { adapter, ...options }: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, void, undefined> {
     const ids = prompts.map((prompt) => this.promptIds(prompt));
     for (const prompt of ids) this.#assertFits(prompt.length);
-    const sequences = ids.map(() => this.#take());
+    const variant = this.#variants.under(adapter);
+    const sequences: Sequence[] = [];
     try {
+      for (let i = 0; i < ids.length; i++) sequences.push(variant.take());
       const streams = sequences.map((sequence, i) => ({ sequence, prompt: ids[i] as number[] }));
-      yield* decode(this.runner, this.#tokenizer, streams, options);
+      yield* decode(variant.runner, this.#tokenizer, streams, options);
+    } catch (error) {
+      resetAfter(error, sequences);
+      throw error;
     } finally {
-      for (const sequence of sequences) this.#giveBack(sequence);
+      for (const sequence of sequences) variant.giveBack(sequence);
     }
   }
 
   /** The whole continuation of a prompt. */
-  async complete(prompt: Prompt, options: Partial<DecodeOptions> = {}): Promise<Generation> {
+  async complete(prompt: Prompt, options: GenerateOptions = {}): Promise<Generation> {
     const tokens: GeneratedToken[] = [];
     for await (const token of this.generate(prompt, options)) tokens.push(token);
     return {
@@ -187,15 +205,16 @@ export class LanguageModel implements AsyncDisposable {
   async score(
     prompt: Prompt,
     continuations: readonly Prompt[],
-    { signal }: { signal?: AbortSignal } = {},
+    { signal, adapter }: { signal?: AbortSignal } & AdapterChoice = {},
   ): Promise<Score[]> {
     const pairs = continuations.map((continuation) => this.#split(prompt, continuation));
-    const sequence = this.#take();
+    const variant = this.#variants.under(adapter);
+    const sequence = variant.take();
     try {
       const scores: Score[] = [];
       // Continuations that share their prefix are computed together; borders may differ by continuation.
       for (const { prefix, group } of groupByPrefix(pairs)) {
-        const found = await scoreContinuations(this.runner, sequence, {
+        const found = await scoreContinuations(variant.runner, sequence, {
           prefix,
           continuations: group.map(({ ids }) => ids),
           ...(signal === undefined ? {} : { signal }),
@@ -203,9 +222,49 @@ export class LanguageModel implements AsyncDisposable {
         group.forEach(({ index }, i) => (scores[index] = found[i] as Score));
       }
       return scores;
+    } catch (error) {
+      resetAfter(error, [sequence]);
+      throw error;
     } finally {
-      this.#giveBack(sequence);
+      variant.giveBack(sequence);
     }
+  }
+
+  /** Adapters that are loaded, by name. */
+  get adapters(): ReadonlyMap<string, LoadedAdapter> {
+    return this.#variants.adapters;
+  }
+
+  /** The adapter of calls that name none; null for none. */
+  get adapter(): string | null {
+    return this.#variants.chosen;
+  }
+
+  /**
+   * Loads a LoRA adapter beside the others; calls choose it by name. The model's weights stay as they are.
+   *
+   * @param path - PEFT's directory, or a .gguf file
+   * @param name - the last part of the path by default
+   * @throws LabError `bad_input` for an adapter of another model and for a name that is taken; what `openAdapter` throws
+   */
+  async loadAdapter(path: string, { name }: { name?: string } = {}): Promise<LoadedAdapter> {
+    const base = resolveParameters(this.#checkpoint, this.config);
+    return this.#variants.load(path, { name, base });
+  }
+
+  /** Frees an adapter, once calls that are under way with it have ended. Calls that name none then use none. */
+  unloadAdapter(name: string): void {
+    this.#variants.unload(name);
+  }
+
+  /** Chooses the adapter of calls that name none; null for none. */
+  useAdapter(name: string | null): void {
+    this.#variants.choose(name);
+  }
+
+  /** What computes the model under an adapter, until that is unloaded; `runner` is that of the model alone. */
+  runnerFor(adapter?: string | null): Runner {
+    return this.#variants.under(adapter).runner;
   }
 
   #split(prompt: Prompt, continuation: Prompt): { prefix: readonly number[]; ids: number[] } {
@@ -242,42 +301,17 @@ export class LanguageModel implements AsyncDisposable {
     return this.#fingerprint;
   }
 
-  #take(): Sequence {
-    if (this.#disposed) throw new LabError("bad_input", "the model is closed");
-    this.#busy++;
-    const idle = this.#idle;
-    this.#idle = undefined;
-    return (
-      idle ?? new Sequence(this.runner, { capacity: this.contextLength, type: this.cacheType })
-    );
-  }
-
-  /** Keeps one sequence for the next call; others are freed. */
-  #giveBack(sequence: Sequence): void {
-    this.#busy--;
-    if (this.#idle !== undefined || this.#disposed) sequence[Symbol.dispose]();
-    else this.#idle = sequence;
-    if (this.#disposed && this.#busy === 0) this.#free();
-  }
-
-  #free(): void {
-    this.#idle?.[Symbol.dispose]();
-    this.#idle = undefined;
-    this.runner[Symbol.dispose]();
-    this.weights[Symbol.dispose]();
-    this.backend[Symbol.dispose]();
-  }
-
   /** Frees the model; calls that are under way end first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    if (this.#busy === 0) this.#free();
+    this.#variants.close();
   }
 }
 
 async function openTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
-  if (checkpoint.format === "gguf") return tokenizerOfGguf(checkpoint);
+  if (checkpoint.format === "gguf") {
+    const data = tokenizerDataFromGguf(checkpoint);
+    return data === undefined ? undefined : tokenizerFromGguf(data);
+  }
   const isFile = /\.(safetensors|json)$/.test(checkpoint.path);
   const directory = isFile ? dirname(checkpoint.path) : checkpoint.path;
   try {
@@ -288,30 +322,14 @@ async function openTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefi
   }
 }
 
-function tokenizerOfGguf(checkpoint: GgufCheckpoint): Tokenizer | undefined {
-  const { metadata } = checkpoint;
-  const value = (name: string): unknown => metadata.get(`tokenizer.ggml.${name}`)?.value;
-  const tokens = value("tokens");
-  if (tokens === undefined) return undefined;
-  const optional = Object.fromEntries(
-    Object.entries({
-      tokenTypes: value("token_type"),
-      model: value("model"),
-      pre: value("pre"),
-      bosTokenId: value("bos_token_id"),
-      eosTokenId: value("eos_token_id"),
-      addBosToken: value("add_bos_token"),
-    }).filter(([, found]) => found !== undefined),
-  );
-  return tokenizerFromGguf({
-    tokens: tokens as string[],
-    merges: (value("merges") ?? []) as string[],
-    ...optional,
-  });
-}
-
 function weightBytes({ tensors }: Checkpoint): number {
   return [...tensors.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/** A failed call may leave values in its caches that are no numbers; an interrupted one leaves what it has read by then. */
+function resetAfter(error: unknown, sequences: readonly Sequence[]): void {
+  if (error instanceof LabError && error.code === "interrupted") return;
+  for (const sequence of sequences) sequence.reset();
 }
 
 interface Pair {
