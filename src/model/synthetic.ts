@@ -102,7 +102,8 @@ function listTensors({ layers, width, mlpWidth, vocabSize }: PhiConfig): TensorS
 function syntheticMetadata(config: PhiConfig): Map<string, GgufValue> {
   const text = (value: string): GgufValue => ({ type: "string", value });
   const id = (value: number): GgufValue => ({ type: "uint32", value });
-  const tokens = Array.from({ length: config.vocabSize }, (_, i) => `w${i}`);
+  // One merge, "w" and "1" to "w1": llama.cpp wants a list of them.
+  const tokens = ["w", "1", ...Array.from({ length: config.vocabSize - 2 }, (_, i) => `w${i + 1}`)];
   return new Map<string, GgufValue>([
     ["general.architecture", text(GGUF_ARCHITECTURE)],
     ["general.name", text("synthetic")],
