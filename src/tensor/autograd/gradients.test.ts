@@ -170,7 +170,8 @@ const CASES: Record<string, Case[]> = {
   ],
   "rows by number": [
     ["takeRows", ops.takeRows, any(5, 3), ids(4, 0, 4, 2)],
-    ["takeAlong", ops.takeAlong, any(4, 3), ids(2, 0, 1, 2)],
+    ["takeAlong", (x, i) => ops.takeAlong(x, i), any(4, 3), ids(2, 0, 1, 2)],
+    ["takeAlong of groups", (x, i) => ops.takeAlong(x, i, 2), any(3, 6), ids(2, 0, 1)],
     ["putRows", (t, x, i) => ops.putRows(ops.scale(t, 1), x, i), any(5, 3), any(2, 3), ids(3, 0)],
   ],
   losses: [
@@ -185,6 +186,7 @@ const CASES: Record<string, Case[]> = {
       ids(5, 0, 3),
       floats({ shape: [3], data: Float64Array.of(0.5, 0, 0.25) }),
     ],
+    ["crossEntropy over groups", ops.crossEntropy, any(2, 192), ids(5, 130)],
     ["klDivergence", ops.klDivergence, any(3, 6), any(3, 6)],
   ],
 };

@@ -107,7 +107,7 @@ const CALLS: Record<string, (take: Take, choose: Choices) => Tensor> = {
     const x = t();
     return ops.outerProduct(x, x);
   },
-  takeAlong: (t) => ops.takeAlong(t(), t()),
+  takeAlong: (t, c) => ops.takeAlong(t(), t(), c.number()),
   putAlong: (t) => ops.putAlong(ops.scale(t(), 1), t(), t()),
   loss: (t, c) => c.of([ops.logSumExp, ops.logSoftmax])(t()),
   pairLoss: (t, c) => c.of([ops.tokenLogProbs, ops.crossEntropy, ops.klDivergence])(t(), t()),

@@ -66,36 +66,35 @@ export function putRows(table: Tensor, values: Tensor, ids: Tensor): Tensor {
 }
 
 /**
- * One value of each row: f32 `[R, K]` by i32 ids `[R]` → `[R]`. The caller checks the ids.
+ * Some neighbouring values of each row: of f32 `[R, K]`, cut into groups of `width`, the groups that i32 ids `[R]` name →
+ * `[R, width]`. The caller checks the ids.
  */
-export function takeAlong(x: Tensor, ids: Tensor): Tensor {
+export function takeAlong(x: Tensor, ids: Tensor, width = 1): Tensor {
   const op = "takeAlong";
-  requireFloat32(op, x);
-  requireOnePerRow(op, x, ids);
-  const table = packed(reshape(x, [...x.shape, 1])); // a table of K rows of one value, for each of R
-  const columns = packed(reshape(ids, [x.dim(0), 1]));
+  const { table, columns } = groupsOf(op, { x, ids, width });
   const graph = graphOf(op, [x, ids]);
   const pointer = graph.emit((c) => library().api.ggml_get_rows(c, table.pointer, columns.pointer));
   const picked = graph.result(pointer, {
     dtype: "f32",
-    shape: [x.dim(0), 1, 1],
-    made: { op, inputs: [x, ids] },
+    shape: [x.dim(0), 1, width],
+    made: { op, inputs: [x, ids], settings: { width } },
   });
-  return reshape(picked, [x.dim(0)]);
+  return reshape(picked, [x.dim(0), width]);
 }
 
 /**
- * Writes one value into each row of a result of this graph, whose memory it takes over: `[R, K]`, f32 `[R]`, i32 ids
- * `[R]` → `[R, K]`. Nothing else may read `x` afterwards. The caller checks the ids.
+ * Writes neighbouring values into each row of a result of this graph, whose memory it takes over: into `[R, K]`, cut into
+ * groups of as many values as there are in f32 `[R, width]`, at the groups that i32 ids `[R]` name → `[R, K]`. Nothing
+ * else may read `x` afterwards. The caller checks the ids.
  */
 export function putAlong(x: Tensor, values: Tensor, ids: Tensor): Tensor {
   const op = "putAlong";
   requireFloat32(op, x, values);
-  requireOnePerRow(op, x, ids);
-  if (values.size !== x.dim(0)) refuse(op, [x, values, ids], "needs one value for each row");
-  const table = packed(reshape(x, [...x.shape, 1]));
-  const rows = packed(reshape(values, [x.dim(0), 1, 1]));
-  const columns = packed(reshape(ids, [x.dim(0), 1]));
+  if (values.rank !== 2 || values.dim(0) !== x.dim(0))
+    refuse(op, [x, values, ids], "needs values [R, width]");
+  const width = values.dim(1);
+  const { table, columns } = groupsOf(op, { x, ids, width });
+  const rows = packed(reshape(values, [x.dim(0), 1, width]));
   const graph = graphOf(op, [x, values, ids]);
   const pointer = graph.emit((c) =>
     library().api.ggml_set_rows(c, table.pointer, rows.pointer, columns.pointer),
@@ -105,9 +104,20 @@ export function putAlong(x: Tensor, values: Tensor, ids: Tensor): Tensor {
   return reshape(written, x.shape);
 }
 
-function requireOnePerRow(op: string, x: Tensor, ids: Tensor): void {
+/** A table of K/width rows for each of R, and one row number for each. */
+function groupsOf(
+  op: string,
+  { x, ids, width }: { x: Tensor; ids: Tensor; width: number },
+): { table: Tensor; columns: Tensor } {
+  requireFloat32(op, x);
   if (x.rank !== 2 || ids.rank !== 1 || ids.dtype !== "i32" || ids.dim(0) !== x.dim(0))
     refuse(op, [x, ids], "needs [R, K] and one i32 id for each row");
+  if (!Number.isInteger(width) || width < 1 || x.dim(1) % width !== 0)
+    refuse(op, [x, ids], `rows are no whole groups of ${width}`);
+  return {
+    table: packed(reshape(x, [x.dim(0), x.dim(1) / width, width])),
+    columns: packed(reshape(ids, [x.dim(0), 1])),
+  };
 }
 
 /** Copies values into a tensor that outlives the graph, converting their type; to be `require`d of the graph. */

@@ -101,33 +101,50 @@ describe("sumTo", () => {
 });
 
 describe("takeAlong and putAlong", () => {
-  it("read and write one value of each row", async () => {
+  it("read and write a group of values of each row", async () => {
     await fc.assert(
       fc.asyncProperty(
         views({ minRank: 2, maxRank: 2, maxSize: 9 }),
+        fc.integer({ min: 1, max: 3 }),
         fc.nat(),
-        async (view, seed) => {
-          const [r = 1, k = 1] = view.values.shape;
-          const ids = Array.from({ length: r }, (_, i) => (seed + 5 * i) % k);
-          const values = randomValues([r], seed);
+        async (view, width, seed) => {
+          const [r = 1, n = 1] = view.values.shape;
+          const x = tabulate(
+            [r, n * width],
+            ([i = 0, j = 0]) => at(view.values, [i, Math.floor(j / width)]) + (j % width),
+          );
+          const ids = Array.from({ length: r }, (_, i) => (seed + 5 * i) % n);
+          const values = randomValues([r, width], seed);
           const [taken, put] = await evaluate(
-            (x, i, v) => {
-              const t = takeView(view, x);
-              return [ops.takeAlong(t, i), ops.putAlong(ops.scale(t, 1), v, i)];
-            },
-            [view.base, { shape: [r], data: Float64Array.from(ids), dtype: "i32" }, values],
+            (t, i, v) => [ops.takeAlong(t, i, width), ops.putAlong(ops.scale(t, 1), v, i)],
+            [x, { shape: [r], data: Float64Array.from(ids), dtype: "i32" }, values],
           );
-          const rows = rowsOf(view.values);
-          const picked = rows.map((row, i) => row[ids[i] ?? 0] ?? NaN);
-          expectClose(taken!, { shape: [r], data: Float64Array.from(picked) }, {});
-          const wanted = tabulate([r, k], ([i = 0, j = 0]) =>
-            j === ids[i] ? (values.data[i] ?? NaN) : (rows[i]?.[j] ?? NaN),
+          const first = (i: number): number => (ids[i] ?? 0) * width;
+          const picked = tabulate([r, width], ([i = 0, j = 0]) => at(x, [i, first(i) + j]));
+          expectClose(taken!, picked, {});
+          const written = tabulate(x.shape, ([i = 0, j = 0]) =>
+            j >= first(i) && j < first(i) + width ? at(values, [i, j - first(i)]) : at(x, [i, j]),
           );
-          expectClose(put!, wanted, {});
+          expectClose(put!, written, {});
         },
       ),
       { numRuns: 60 },
     );
+  });
+
+  it("refuse ids and groups that do not fit", () => {
+    using graph = new Graph(testBackend());
+    const [x, ids] = [graph.input("f32", [3, 8]), graph.input("i32", [3])];
+    for (const call of [
+      () => ops.takeAlong(x, ids, 3),
+      () => ops.takeAlong(x, ids, 0),
+      () => ops.takeAlong(x, graph.input("i32", [2])),
+      () => ops.takeAlong(x, graph.input("f32", [3])),
+      () => ops.putAlong(x, graph.input("f32", [3, 3]), ids),
+      () => ops.putAlong(x, graph.input("f32", [2, 2]), ids),
+      () => ops.putAlong(x, graph.input("f32", [3]), ids),
+    ])
+      expect(call).toThrow(BAD_INPUT);
   });
 });
 

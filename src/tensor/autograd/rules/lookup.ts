@@ -2,7 +2,7 @@
 import { takeRowsBackward } from "../../ops/backward.ts";
 import { fill } from "../../ops/elementwise.ts";
 import { putAlong, takeRows, putRows } from "../../ops/lookup.ts";
-import { contiguous } from "../../ops/layout.ts";
+import { contiguous, reshape } from "../../ops/layout.ts";
 import { scale } from "../../ops/elementwise.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { Rules } from "../rule.ts";
@@ -13,9 +13,10 @@ export const lookupRules: Rules = {
     const [table, ids] = inputs as [Tensor, Tensor];
     return [takeRowsBackward(dy, ids, table.dim(0))];
   },
-  takeAlong: ({ dy, inputs }) => {
+  takeAlong: ({ dy, inputs, settings }) => {
     const [x, ids] = inputs as [Tensor, Tensor];
-    return [putAlong(fill(x, 0), dy, ids)];
+    const { width } = settings as { width: number };
+    return [putAlong(fill(x, 0), reshape(dy, [x.dim(0), width]), ids)];
   },
   // Rows that were written over pass nothing back; what was written gets the gradient of its row.
   putRows: ({ dy, inputs, wants }) => {

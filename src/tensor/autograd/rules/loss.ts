@@ -16,8 +16,9 @@ export const lossRules: Rules = {
   tokenLogProbs: ({ dy, inputs, settings }) => {
     const [, targets] = inputs as [Tensor, Tensor];
     const { shares } = settings as { shares: Tensor };
-    const down = mul(shares, reshape(neg(dy), [-1, 1])); // [R, V]
-    const at = sub(dy, mul(dy, takeAlong(shares, targets))); // [R]
+    const columns = reshape(dy, [-1, 1]);
+    const down = mul(shares, neg(columns)); // [R, V]
+    const at = sub(columns, mul(columns, takeAlong(shares, targets))); // [R, 1]
     return [putAlong(down, at, targets)];
   },
 };
