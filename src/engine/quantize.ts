@@ -54,6 +54,9 @@ export function dequantizeRows(dtype: DType, bytes: Uint8Array, count: number): 
     case "f32":
       new Uint8Array(out.buffer).set(bytes.subarray(0, 4 * count));
       return out;
+    case "f64":
+      out.set(new Float64Array(Uint8Array.from(bytes.subarray(0, 8 * count)).buffer));
+      return out;
     case "f16":
       api.ggml_fp16_to_fp32_row(bytes, out, count);
       return out;

@@ -1,6 +1,7 @@
 /** Phi's parameters: their names and shapes, and where a checkpoint of any layout holds them. */
 import { LabError } from "../base/errors.ts";
 import type { Checkpoint, TensorEntry } from "../checkpoint/types.ts";
+import { isQuantized } from "../engine/dtypes.ts";
 import type { PhiConfig } from "./config.ts";
 import { BLOCK_MODULES, LAYOUTS, locate, type Layout, type RowRange } from "./layouts.ts";
 
@@ -17,6 +18,29 @@ export interface ParameterSource {
   /** The parameter's rows in `entry`, in order; absent = all of it. */
   readonly rows?: readonly RowRange[];
   readonly shape: readonly number[];
+}
+
+/**
+ * What of a source is read at a time: rows of a matrix, values of a vector. A quantised vector is one row.
+ *
+ * @throws LabError `unsupported` for parts of a quantised vector
+ */
+export function rowsOf({ entry, rows, shape }: ParameterSource): {
+  rowLength: number;
+  ranges: readonly RowRange[];
+} {
+  const [first = 1] = entry.shape;
+  const ranges = rows ?? [{ start: 0, count: first }];
+  if (shape.length > 1) return { rowLength: shape.at(-1) ?? 1, ranges };
+  if (!isQuantized(entry.dtype)) return { rowLength: 1, ranges };
+  if (rows === undefined) return { rowLength: first, ranges: [{ start: 0, count: 1 }] };
+  throw new LabError(
+    "unsupported",
+    `${entry.file}: the vector ${entry.name} is quantised as ${entry.dtype} and shared by several parameters`,
+    {
+      hint: "llama.cpp keeps vectors as f32; write the file again with philab convert or llama.cpp.",
+    },
+  );
 }
 
 /** Every parameter of a model, in the order in which PyTorch lists them. */
@@ -118,12 +142,16 @@ function recogniseLayout(
   );
 }
 
-const INTEGERS: ReadonlySet<string> = new Set(["i8", "i16", "i32", "i64"]);
+/**
+ * Integers, and the types that ggml rounds activations to inside a product: it cannot multiply weights of these, and ends
+ * the process when asked to.
+ */
+const NO_WEIGHTS: ReadonlySet<string> = new Set(["i8", "i16", "i32", "i64", "q8_1", "q8_k"]);
 
 function refuseType(checkpoint: Checkpoint, name: string): void {
   const others = checkpoint.format === "safetensors" ? checkpoint.otherTensors : undefined;
   const type = checkpoint.tensors.get(name)?.dtype ?? others?.get(name);
-  if (type !== undefined && (INTEGERS.has(type) || others?.has(name) === true))
+  if (type !== undefined && (NO_WEIGHTS.has(type) || others?.has(name) === true))
     throw new LabError("unsupported", `${checkpoint.path}: ${name} is stored as ${type}`, {
       hint: "Weights are read as f32, f16, bf16 or a type that ggml quantises to.",
     });

@@ -4,7 +4,7 @@
  */
 import type { Mode } from "../base/settings.ts";
 import type { Backend, BufferType } from "../engine/backend.ts";
-import type { DType } from "../engine/dtypes.ts";
+import { DTYPES, type DType } from "../engine/dtypes.ts";
 import type { PhiConfig } from "./config.ts";
 import { type ParameterSource } from "./parameters.ts";
 
@@ -50,9 +50,18 @@ export function planPlacement(
     const isTable = name === "model.embed_tokens.weight";
     const unchanged = dtype === entry.dtype && contiguousRows(source) !== undefined;
     const repacked = isTable || !unchanged ? undefined : repackedType(dtype, [m, k]);
-    const mappable = unchanged && (backend.fallback === undefined || isTable);
+    const mappable = unchanged && isAligned(source) && (backend.fallback === undefined || isTable);
     return { name, source, dtype, target: repacked ?? (mappable ? "mapped" : "owned") };
   });
+}
+
+/**
+ * Whether values can be used where they lie in the file: safetensors may begin a tensor at any byte. The widest fields of
+ * quantised blocks are their 16-bit scales.
+ */
+function isAligned({ entry }: ParameterSource): boolean {
+  const { blockSize, blockBytes } = DTYPES[entry.dtype];
+  return entry.offset % (blockSize === 1 ? blockBytes : 2) === 0;
 }
 
 /** The one range of rows that a source is, or undefined where it is gathered from several. */

@@ -6,7 +6,8 @@ import { readTensor } from "../checkpoint/open.ts";
 import type { TensorEntry } from "../checkpoint/types.ts";
 import { isQuantized, rowBytes, type DType } from "../engine/dtypes.ts";
 import { dequantizeRows, quantizeRows } from "../engine/quantize.ts";
-import type { ParameterSource } from "./parameters.ts";
+import type { RowRange } from "./layouts.ts";
+import { rowsOf, type ParameterSource } from "./parameters.ts";
 
 /** Values per chunk: 16 MB as f32. As many chunks are in work at a time as there are processors, up to four. */
 const CHUNK_VALUES = 1 << 22;
@@ -40,7 +41,7 @@ export async function* recode(
       end: (start + count) * rowSize,
     });
     if (dtype === entry.dtype && change === undefined) return bytes;
-    const values = decode(entry, bytes, count * rowLength);
+    const values = dequantizeRows(entry.dtype, bytes, count * rowLength);
     change?.(values, done);
     requireRepresentable(values, entry, dtype);
     return quantizeRows(dtype, values, rowLength);
@@ -48,34 +49,12 @@ export async function* recode(
   yield* inOrder(chunksOf(ranges, Math.max(1, Math.floor(CHUNK_VALUES / rowLength))), convert);
 }
 
-interface Rows {
-  start: number;
-  count: number;
-}
-
-interface Chunk extends Rows {
+interface Chunk extends RowRange {
   /** Rows of the parameter before it. */
   done: number;
 }
 
-/** What is read at a time: rows of a matrix, values of a vector. A quantised vector is one row. */
-function rowsOf({ entry, rows, shape }: ParameterSource): {
-  rowLength: number;
-  ranges: readonly Rows[];
-} {
-  const [first = 1] = entry.shape;
-  if (shape.length > 1)
-    return { rowLength: shape.at(-1) ?? 1, ranges: rows ?? [{ start: 0, count: first }] };
-  if (!isQuantized(entry.dtype))
-    return { rowLength: 1, ranges: rows ?? [{ start: 0, count: first }] };
-  if (rows === undefined) return { rowLength: first, ranges: [{ start: 0, count: 1 }] };
-  throw new LabError(
-    "unsupported",
-    `${entry.file}: the vector ${entry.name} is quantised as ${entry.dtype} and shared by several parameters`,
-  );
-}
-
-function* chunksOf(ranges: readonly Rows[], rowsAtOnce: number): Generator<Chunk> {
+function* chunksOf(ranges: readonly RowRange[], rowsAtOnce: number): Generator<Chunk> {
   let done = 0;
   for (const range of ranges)
     for (let at = 0; at < range.count; at += rowsAtOnce) {
@@ -102,12 +81,6 @@ async function* inOrder<T, R>(
   } finally {
     await Promise.allSettled(pending);
   }
-}
-
-function decode({ dtype }: TensorEntry, bytes: Uint8Array, count: number): Float32Array {
-  if (dtype === "f64")
-    return Float32Array.from(new Float64Array(bytes.buffer, bytes.byteOffset, count));
-  return dequantizeRows(dtype, bytes, count);
 }
 
 /** Quantised blocks cannot hold NaN and infinity, of which one spoils its whole block; f16 ends at 65,504. */

@@ -11,7 +11,7 @@ import { dequantizeRows } from "../engine/quantize.ts";
 import { TensorStore } from "../tensor/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PhiConfig } from "./config.ts";
-import { resolveParameters } from "./parameters.ts";
+import { resolveParameters, rowsOf } from "./parameters.ts";
 import type { Linear, Norm, PhiBlock, PhiWeights } from "./phi.ts";
 import {
   contiguousRows,
@@ -220,18 +220,27 @@ async function fillTensors(
       await fill(next);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+  const workers = Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
+    try {
+      await worker();
+    } finally {
+      queue.length = 0; // when one fails, the others stop after their tensor
+    }
+  });
+  // All of them end before the caller frees the memory that they read and write.
+  const failed = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
 }
 
 /** Gathers the rows of a source and converts them, a chunk at a time. */
 function convert({ source, dtype }: Placement, tensor: Tensor, file: MappedFile): void {
-  const { entry, shape } = source;
-  const rowLength = shape.length > 1 ? (shape.at(-1) ?? 1) : 1;
+  const { entry } = source;
+  const { rowLength, ranges } = rowsOf(source);
   const rowSize = rowBytes(entry.dtype, rowLength);
   const targetRowSize = rowBytes(dtype, rowLength);
   const rowsAtOnce = Math.max(1, Math.floor(CHUNK_VALUES / rowLength));
   let written = 0;
-  for (const range of source.rows ?? [{ start: 0, count: entry.shape[0] ?? 1 }])
+  for (const range of ranges)
     for (let done = 0; done < range.count; done += rowsAtOnce) {
       const count = Math.min(rowsAtOnce, range.count - done);
       const bytes = file.bytes(entry.offset + (range.start + done) * rowSize, count * rowSize);
