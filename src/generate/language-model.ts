@@ -2,7 +2,6 @@
  * An opened model: what every bench, the server and the command line work with. Text goes in and comes out; every string
  * becomes ids in one place, with the start token that the model was trained with.
  */
-import { dirname } from "node:path";
 import { LabError } from "../base/errors.ts";
 import type { Device, Mode } from "../base/settings.ts";
 import { threadsFor } from "../base/threads.ts";
@@ -10,14 +9,14 @@ import type { Checkpoint } from "../checkpoint/index.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
 import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
-import { tokenizerDataFromGguf } from "../model/gguf-tokenizer.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
 import { resolveParameters } from "../model/parameters.ts";
 import { Runner } from "../model/runner.ts";
 import { loadWeights, type LoadedWeights, type LoadOptions } from "../model/weights.ts";
-import { loadTokenizer, tokenizerFromGguf, type Tokenizer } from "../tokenizer/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
+import { openTokenizer } from "./open-tokenizer.ts";
 import { scoreContinuations, type Score } from "./score.ts";
 import type { Sequence } from "./sequence.ts";
 import { Variants, type LoadedAdapter } from "./variants.ts";
@@ -301,24 +300,9 @@ export class LanguageModel implements AsyncDisposable {
     return this.#fingerprint;
   }
 
-  /** Frees the model; calls that are under way end first. */
+  /** Closes the model. Its memory is freed at once or, where calls are under way, when the last of them has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#variants.close();
-  }
-}
-
-async function openTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
-  if (checkpoint.format === "gguf") {
-    const data = tokenizerDataFromGguf(checkpoint);
-    return data === undefined ? undefined : tokenizerFromGguf(data);
-  }
-  const isFile = /\.(safetensors|json)$/.test(checkpoint.path);
-  const directory = isFile ? dirname(checkpoint.path) : checkpoint.path;
-  try {
-    return await loadTokenizer(directory);
-  } catch (error) {
-    if (error instanceof LabError && error.code === "not_found") return undefined;
-    throw error;
   }
 }
 

@@ -80,6 +80,13 @@ export class Sequence implements Disposable {
     this.#blockTokens = Math.min(this.#blockTokens, Math.floor(length / BLOCK) * BLOCK);
   }
 
+  /** Empties sequence and cache, after a computation that may have left values in it which are no numbers. */
+  reset(): void {
+    this.truncate(0);
+    this.#runner.forget(this.cache);
+    this.cache.reset();
+  }
+
   #keep(ids: readonly number[], reuse: Reuse): number {
     let common = 0;
     while (common < this.#tokens.length && this.#tokens[common] === ids[common]) common++;

@@ -61,7 +61,13 @@ export class KvCache {
       dtype: type,
       shape: [capacity, shape.heads * padded],
     }));
-    const tensors = this.#store.create(backend.bufferType, specs);
+    let tensors: Tensor[];
+    try {
+      tensors = this.#store.create(backend.bufferType, specs);
+    } catch (error) {
+      this.#store[Symbol.dispose]();
+      throw error;
+    }
     this.#layers = Array.from({ length: shape.layers }, (_, l) => ({
       k: tensors[2 * l] as Tensor,
       v: tensors[2 * l + 1] as Tensor,
@@ -83,6 +89,11 @@ export class KvCache {
       v.clearRows(this.#cleared, span - this.#cleared);
     }
     this.#cleared = span;
+  }
+
+  /** Takes everything out: what a failed computation left may be no numbers. Graphs that use the cache must go before. */
+  reset(): void {
+    this.#cleared = 0;
   }
 
   /** Appends zeros to each head where the type stores whole blocks. */

@@ -119,8 +119,13 @@ export class Runner implements Disposable {
     { signal, tap }: { signal?: AbortSignal; tap?: Tap } = {},
   ): Promise<Float32Array[]> {
     for (const tokens of batch) this.#check(tokens);
+    return this.#inTurn(() => this.#run(batch, signal, tap));
+  }
+
+  /** Runs `work` when all computations before it have ended: the backend takes one at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const lane = this.#lane;
-    const result = lane.queue.then(() => this.#run(batch, signal, tap));
+    const result = lane.queue.then(work);
     lane.queue = result.catch(() => undefined);
     return result;
   }
@@ -171,7 +176,9 @@ export class Runner implements Disposable {
     try {
       const ids = graph.input("i32", [rows], "ids");
       const positions = graph.input("i32", [rows], "positions");
-      const all = wanted === rows;
+      const all = batch.every(
+        ({ ids, logits }) => logits.length === ids.length && logits.every((row, i) => row === i),
+      );
       const logitRows =
         all || wanted === 0 ? undefined : graph.input("i32", [wanted], "logit rows");
       const exactMask = this.mode === "reference" || tap !== undefined;
@@ -210,12 +217,18 @@ export class Runner implements Disposable {
     }
   }
 
-  #check({ ids, positions, cells, cache }: CachedTokens): void {
+  #check({ ids, positions, cells, cache, logits }: CachedTokens): void {
     const { vocabSize, contextLength } = this.config;
     if (ids.length === 0) throw new LabError("bad_input", "a forward pass over no tokens");
     const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
     if (wrong !== undefined)
       throw new LabError("bad_input", `token id ${wrong} is not in 0…${vocabSize - 1}`);
+    // ggml ends the process for a row or a cell that is not there.
+    const isIndex = (i: number): boolean => Number.isInteger(i) && i >= 0;
+    if (![...positions, ...cells].every(isIndex) || cells.length !== ids.length)
+      throw new LabError("internal", "internal: each token needs a position and a cell, from 0");
+    if (!logits.every((row) => isIndex(row) && row < ids.length))
+      throw new LabError("internal", `internal: logits of a token beyond the ${ids.length} given`);
     const last = Math.max(...positions);
     if (last >= contextLength)
       throw new LabError(
@@ -229,7 +242,8 @@ export class Runner implements Disposable {
   /** Where reading `tokens` first gives a value that is no finite number. */
   async firstNonFinite(tokens: readonly number[]): Promise<HookPoint | undefined> {
     const { config, backend, mode } = this;
-    return firstNonFinite({ weights: this.#weights, config, backend, mode }, tokens);
+    const model = { weights: this.#weights, config, backend, mode };
+    return this.#inTurn(() => firstNonFinite(model, tokens));
   }
 
   /** Forgets what was kept for a cache that is about to be freed. */
