@@ -71,6 +71,18 @@ export function resolveDevice(wanted: DeviceKind | "auto"): DeviceKind {
   return "cpu";
 }
 
+/** Only one package's libraries are loaded in a process: a device of another cannot be had after the first model. */
+function noDevice(kind: DeviceKind, packageName: string): LabError {
+  const others = installedPackages(kind).filter((found) => found.packageName !== packageName);
+  return others.length === 0 || kind === "cpu"
+    ? new LabError("not_found", `no ${kind} device on this machine`, {
+        hint: "Leave --device out, or pass --device cpu.",
+      })
+    : new LabError("not_found", `this process has loaded ${packageName}, which has no ${kind}`, {
+        hint: `Open the model for ${kind} before any other, or in a process of its own.`,
+      });
+}
+
 export interface BackendOptions {
   device?: DeviceKind | "auto";
   /** Threads that compute; the processor's cores by default. */
@@ -85,18 +97,15 @@ export class Backend {
   /** The processor beside a graphics card, for operations that the card lacks. */
   readonly fallback: Backend | undefined;
   readonly #pool: ThreadPool | undefined;
-  readonly #cancelToken: Context;
+  readonly #cancelToken: Context | undefined;
   #computing = false;
   readonly #afterwards: (() => void)[] = [];
 
   constructor({ device = "auto", threads = 1 }: BackendOptions = {}) {
     const kind = resolveDevice(device);
-    const { api, symbol } = library(kind);
+    const { api, packageName } = library(kind);
     const found = listDevices(kind).find((d) => d.kind === kind);
-    if (found === undefined)
-      throw new LabError("not_found", `no ${kind} device on this machine`, {
-        hint: "Leave --device out, or pass --device cpu.",
-      });
+    if (found === undefined) throw noDevice(kind, packageName);
     if (!Number.isInteger(threads) || threads < 1 || threads > 512)
       throw new LabError("bad_input", `threads must be 1…512, not ${threads}`);
     const pointer = api.ggml_backend_dev_init(found.pointer, null);
@@ -106,23 +115,28 @@ export class Backend {
     this.#pointer = pointer;
     this.device = found;
     this.threads = threads;
-    // A token that ggml's own getter reads: `ggml_get_no_alloc(token)` answers whether to stop.
-    this.#cancelToken = new Context({ tensors: 1 });
-    this.setCancelled(false);
-    if (kind === "cpu") {
-      this.#pool = ThreadPool.attach({ api, backend: pointer, device: found.pointer, threads });
-      const setAbort = this.procedure("ggml_backend_set_abort_callback");
-      if (setAbort !== null)
-        koffi.call(
-          setAbort,
-          koffi.proto("void", ["void *", "void *", "void *"]),
-          pointer,
-          symbol("ggml_get_no_alloc"),
-          this.#cancelToken.pointer,
-        );
-    } else {
-      this.fallback = new Backend({ device: "cpu", threads });
+    try {
+      // A token that ggml's own getter reads: `ggml_get_no_alloc(token)` answers whether to stop.
+      this.#cancelToken = new Context({ tensors: 1 });
+      this.setCancelled(false);
+      if (kind === "cpu") {
+        this.#pool = ThreadPool.attach({ api, backend: pointer, device: found.pointer, threads });
+        this.#installAbort(pointer, this.#cancelToken.pointer);
+      } else {
+        this.fallback = new Backend({ device: "cpu", threads });
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
     }
+  }
+
+  /** Has the processor ask `token` before every operation whether to stop. */
+  #installAbort(pointer: Pointer, token: Pointer): void {
+    const setAbort = this.procedure("ggml_backend_set_abort_callback");
+    if (setAbort === null) return;
+    const type = koffi.proto("void", ["void *", "void *", "void *"]);
+    koffi.call(setAbort, type, pointer, library().symbol("ggml_get_no_alloc"), token);
   }
 
   /** ggml's version. */
@@ -218,6 +232,7 @@ export class Backend {
 
   /** Asks a running computation to stop (processor only; other devices finish their graph). */
   setCancelled(cancelled: boolean): void {
+    invariant(this.#cancelToken !== undefined, "a backend that was not built");
     this.#api.ggml_set_no_alloc(this.#cancelToken.pointer, cancelled);
   }
 
@@ -228,7 +243,7 @@ export class Backend {
     this.whenIdle(() => {
       this.#api.ggml_backend_free(pointer);
       this.#pool?.[Symbol.dispose]();
-      this.#cancelToken[Symbol.dispose]();
+      this.#cancelToken?.[Symbol.dispose]();
       this.fallback?.[Symbol.dispose]();
     });
   }
