@@ -11,6 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     // ggml's threads wait for each other by spinning: two workers with two threads each on two cores would stand still.
     env: { PHILAB_THREADS: "1" },
-    testTimeout: 30_000,
+    // Only for what hangs: a busy machine takes its time.
+    testTimeout: 120_000,
   },
 });

@@ -1,20 +1,16 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PACKAGE_ROOT, packageVersion } from "../base/package.ts";
+import { build, MAIN } from "../../test/support/built.ts";
+import { packageVersion } from "../base/package.ts";
 import { createRunFolder, writeRecord } from "../jobs/runs.ts";
-
-const MAIN = path.join(PACKAGE_ROOT, "dist", "cli", "main.js");
 
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp(path.join(os.tmpdir(), "philab-main-"));
-  const source = path.join(PACKAGE_ROOT, "src", "cli", "main.ts");
-  if (!existsSync(MAIN) || statSync(MAIN).mtimeMs < statSync(source).mtimeMs)
-    execFileSync("npm", ["run", "build"], { cwd: PACKAGE_ROOT, stdio: "pipe" });
+  build();
 }, 120_000);
 afterAll(() => rm(home, { recursive: true }));
 
