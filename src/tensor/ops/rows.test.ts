@@ -111,7 +111,7 @@ describe("takeAlong and putAlong", () => {
           const [r = 1, n = 1] = view.values.shape;
           const x = tabulate(
             [r, n * width],
-            ([i = 0, j = 0]) => at(view.values, [i, Math.floor(j / width)]) + (j % width),
+            ([i = 0, j = 0]) => at(view.values, [i, Math.floor(j / width)]) * 2 ** (j % width),
           );
           const ids = Array.from({ length: r }, (_, i) => (seed + 5 * i) % n);
           const values = randomValues([r, width], seed);
