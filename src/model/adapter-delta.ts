@@ -58,17 +58,21 @@ export async function doraOf(
   invariant(magnitude !== undefined, "an adapter with DoRA has magnitudes");
   const { inputs, outputs } = source.module;
   const gain = new Float32Array(outputs);
-  let done = 0;
+  let row = 0;
   for await (const rows of valuesOf(base.weight, mergedRows(source, plain)))
-    for (let at = 0; at < rows.length; at += inputs, done++)
-      gain[done] = (magnitude[done] as number) / lengthOf(rows.subarray(at, at + inputs));
+    for (let at = 0; at < rows.length; at += inputs, row++)
+      gain[row] = (magnitude[row] as number) / lengthOf(rows.subarray(at, at + inputs));
   const shift = new Float32Array(outputs);
-  for await (const bias of valuesOf(base.bias))
-    bias.forEach((value, i) => (shift[i] = value * (1 - (gain[i] as number))));
+  let i = 0;
+  for await (const biases of valuesOf(base.bias))
+    for (const bias of biases) {
+      shift[i] = bias * (1 - (gain[i] as number));
+      i++;
+    }
   return { gain, shift };
 }
 
-/** The values of a parameter as f32, a chunk of rows at a time; a vector of a layer is one chunk. */
+/** The values of a parameter as f32, a chunk of rows at a time. */
 async function* valuesOf(
   parameter: ParameterSource,
   change?: RowChange,

@@ -77,6 +77,7 @@ async function openPeft(path: string, directory: string): Promise<StoredAdapter>
     const { a, b, magnitude } = requirePair(parts, name, directory);
     const { rank, scale } = scaleOfModule(config, name);
     requireRank({ a, b }, rank, directory);
+    requireScale(scale, name, directory);
     if ((magnitude !== undefined) !== config.useDora)
       throw new LabError(
         "corrupt_file",
@@ -114,7 +115,9 @@ function openGgufAdapter(path: string): StoredAdapter {
     const [rank = 0] = a.shape;
     requireRank({ a, b }, rank, path);
     // Without an alpha llama.cpp takes the product as it is.
-    modules.set(name, { a, b, rank, scale: alpha === 0 ? 1 : alpha / rank });
+    const scale = alpha === 0 ? 1 : alpha / rank;
+    requireScale(scale, name, path);
+    modules.set(name, { a, b, rank, scale });
   }
   const baseModel = ggufString(metadata, "general.base_model.0.name");
   return { path, format: "gguf", config: undefined, baseModel, modules, notes: [] };
@@ -184,6 +187,12 @@ function requireRank({ a, b }: { a: TensorEntry; b: TensorEntry }, rank: number,
     `${path}: ${a.name} is [${a.shape.join(", ")}] and ${b.name} is [${b.shape.join(", ")}], of which rank ${rank} wants [${rank}, inputs] and [outputs, ${rank}]`,
     { hint: "Tensors and configuration belong to different adapters, or one of them is damaged." },
   );
+}
+
+/** It is used as a 32-bit number. */
+function requireScale(scale: number, module: string, path: string): void {
+  if (!Number.isFinite(Math.fround(scale)))
+    throw new LabError("corrupt_file", `${path}: the scale of ${module} is ${scale}`);
 }
 
 async function readJson(path: string): Promise<unknown> {

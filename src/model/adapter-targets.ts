@@ -81,7 +81,7 @@ function patternValue(
   )?.[1];
 }
 
-const PATTERN_TIMEOUT_MS = 1000;
+const PATTERN_TIMEOUT_MS = 250;
 
 /**
  * Whether a regular expression from an adapter's file fits each name. Python's notation and JavaScript's agree on what
