@@ -25,9 +25,15 @@ export interface OptionShape {
   verbatim?: boolean;
 }
 
+const shapes = new WeakMap<z.ZodType, OptionShape>();
+
 /** What `schema` takes, as JSON Schema. */
 export function shapeOf(schema: z.ZodType): OptionShape {
-  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as OptionShape;
+  const known = shapes.get(schema);
+  if (known !== undefined) return known;
+  const shape = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as OptionShape;
+  shapes.set(schema, shape);
+  return shape;
 }
 
 /**
