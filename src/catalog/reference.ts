@@ -8,7 +8,7 @@
  *     ./models/phi-2               a directory; a path begins with ., / or ~, or has a separator in it
  *     ~/phi-2.q8_0.gguf            a .gguf file
  *
- * and each with `+adapter`, a name in PHILAB_HOME/adapters or a path. Names cannot leave the store: they have no
+ * and each with `+adapter`, a name in PHILAB_HOME/adapters or the path of a directory or a .gguf file. Names cannot leave the store: they have no
  * separators and cannot begin with a dot.
  */
 import { readdir, stat } from "node:fs/promises";
@@ -38,7 +38,7 @@ export type ParsedReference =
 export interface AdapterReference {
   /** As it was asked for. */
   name: string;
-  /** Its directory. */
+  /** Its directory, or its GGUF file. */
   path: string;
 }
 
@@ -227,17 +227,23 @@ async function describeModel(
   return { source, kind: "gguf", path: path.join(target, only), name };
 }
 
-async function resolveAdapter(
+/**
+ * The files of an adapter: a name in the store, or the path of a directory or a .gguf file. Throws `not_found` with the
+ * nearest names, and `bad_input` for what is no reference.
+ */
+export async function resolveAdapter(
   name: string,
-  { folders, cwd }: ResolveOptions,
+  { folders, cwd }: Pick<ResolveOptions, "folders" | "cwd">,
 ): Promise<AdapterReference> {
   const isPath = looksLikePath(name);
   if (!isPath && !NAME.test(name))
     throw new LabError("bad_input", `${JSON.stringify(name)} is no adapter reference`, {
-      hint: "It is a name in the store or the path of a directory.",
+      hint: "It is a name in the store, or the path of a directory or a .gguf file.",
     });
   const folder = isPath ? absolute(name, cwd) : path.join(folders.adapters, name);
   if ((await entryKind(path.join(folder, "adapter_config.json"))) === "file")
+    return { name, path: folder };
+  if (/\.gguf$/i.test(folder) && (await entryKind(folder)) === "file")
     return { name, path: folder };
   const exists = (await entryKind(folder)) !== undefined;
   throw new LabError(
@@ -246,7 +252,7 @@ async function resolveAdapter(
     {
       hint:
         (isPath ? undefined : didYouMean(name, await namesIn(folders.adapters))) ??
-        "An adapter is a directory in PEFT's format.",
+        "An adapter is a directory in PEFT's format, or a .gguf file.",
     },
   );
 }

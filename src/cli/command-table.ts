@@ -40,6 +40,27 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: "a smaller and faster file of a model",
         load: async () => (await import("./commands/quantize.ts")).command,
       },
+      {
+        name: "adapter",
+        summary: "LoRA adapters: what they change, merged, for other programs",
+        commands: [
+          {
+            name: "show",
+            summary: "ranks, scales and layers of an adapter, and whether it fits a model",
+            load: async () => (await import("./commands/adapter.ts")).show,
+          },
+          {
+            name: "merge",
+            summary: "a model with an adapter merged into its weights",
+            load: async () => (await import("./commands/adapter.ts")).merge,
+          },
+          {
+            name: "convert",
+            summary: "PEFT's directories to llama.cpp's GGUF files and back",
+            load: async () => (await import("./commands/adapter.ts")).convert,
+          },
+        ],
+      },
     ],
   },
   {

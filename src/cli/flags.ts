@@ -14,7 +14,7 @@ export const FLAGS = {
     .string()
     .min(1)
     .optional()
-    .describe("a LoRA adapter: a name in the store or a directory")
+    .describe("a LoRA adapter: a name in the store, a directory or a .gguf file")
     .meta({ placeholder: "name" }),
   mode: mode.optional(),
   device: device.optional(),

@@ -1,8 +1,8 @@
 /** Opens the model that the flags name, with progress while weights are placed. */
-import type { ModelReference } from "../catalog/reference.ts";
-import { LanguageModel } from "../generate/language-model.ts";
+import { resolveModelReference, type ModelReference } from "../catalog/reference.ts";
+import type { LanguageModel } from "../generate/language-model.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
-import { findModel } from "../open.ts";
+import { openReference } from "../open.ts";
 import type { CommandContext } from "./command.ts";
 
 export interface OpenedModel {
@@ -19,12 +19,17 @@ export async function openModel(
     signal,
     cwd,
   }: Pick<CommandContext, "settings" | "sources" | "folders" | "output" | "signal" | "cwd">,
-  options: { cacheType?: KvCacheType | undefined; contextLength?: number | undefined } = {},
+  options: {
+    adapter?: string | undefined;
+    cacheType?: KvCacheType | undefined;
+    contextLength?: number | undefined;
+  } = {},
 ): Promise<OpenedModel> {
-  const reference = await findModel(settings.model, { folders, cwd });
+  const { adapter } = options;
+  const reference = await resolveModelReference(settings.model, { folders, cwd, adapter });
   using progress = output.progress({ label: `open ${reference.name}`, unit: "B" });
   const { cacheType, contextLength } = options;
-  const model = await LanguageModel.open(reference.path, {
+  const model = await openReference(reference, {
     mode: settings.mode,
     device: settings.device,
     // The default depends on the model's size.
@@ -36,6 +41,7 @@ export async function openModel(
       progress.update(bytesDone, { total: bytesTotal });
     },
   });
+  for (const { notes } of model.adapters.values()) for (const note of notes) output.warn(note);
   return { reference, model };
 }
 
@@ -44,10 +50,12 @@ export function provenance(
   { reference, model }: OpenedModel,
   commandLine: readonly string[],
 ): Record<string, string | number | readonly string[]> {
+  const adapter = model.adapter === null ? undefined : model.adapters.get(model.adapter);
   return {
     model: reference.name,
     path: reference.path,
     modelHash: model.fingerprint(),
+    ...(adapter === undefined ? {} : { adapter: adapter.name, adapterHash: adapter.fingerprint }),
     mode: model.mode,
     device: model.backend.device.kind,
     threads: model.backend.threads,

@@ -64,7 +64,7 @@ export async function benchmark(
       `the benchmark needs ${longest} tokens; the context holds ${model.contextLength}`,
       { hint: "Use fewer tokens or a smaller depth." },
     );
-  using sequence = new Sequence(model.runner, { capacity: longest, type: model.cacheType });
+  using sequence = new Sequence(model.runnerFor(), { capacity: longest, type: model.cacheType });
   const rounds: Round[] = [];
   // The first round warms caches and is not counted.
   await measureRound(model, sequence, options);
@@ -130,10 +130,9 @@ async function timeDecode(
   let id = 1;
   const start = performance.now();
   for (let i = 0; i < count; i++) {
-    const [logits] = await model.runner.run(
-      [sequence.next(id)],
-      signal === undefined ? {} : { signal },
-    );
+    const [logits] = await model
+      .runnerFor()
+      .run([sequence.next(id)], signal === undefined ? {} : { signal });
     sequence.accept(id);
     id = argmax(logits as Float32Array);
   }

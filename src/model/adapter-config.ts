@@ -36,7 +36,7 @@ export interface LoraConfig {
 }
 
 /** PEFT's own choice for Phi. */
-export const DEFAULT_TARGET_MODULES = ["q_proj", "v_proj", "fc1", "fc2"];
+const DEFAULT_TARGET_MODULES = ["q_proj", "v_proj", "fc1", "fc2"];
 
 /** PEFT's defaults; `given` over them. */
 export function loraConfig(given: Partial<LoraConfig> = {}): LoraConfig {

@@ -45,14 +45,14 @@ describe("open", () => {
     expect(byOption.backend.threads).toBe(1); // of PHILAB_THREADS
   });
 
-  it("says what is there where a name is unknown, and refuses adapters", async () => {
+  it("says what is there where a name is unknown, and what is wrong with an adapter", async () => {
     await expect(open("phi-mikro")).rejects.toMatchObject({
       code: "not_found",
       hint: expect.stringContaining("phi-micro") as string,
     });
     const adapter = path.join(home, "adapter_config.json");
     await writeFile(adapter, "{}");
-    await expect(open(`phi-micro+${home}/.`)).rejects.toMatchObject({ code: "unsupported" });
+    await expect(open(`phi-micro+${home}/.`)).rejects.toMatchObject({ code: "corrupt_file" });
   });
 });
 

@@ -21,7 +21,7 @@ const COMMANDS =
 export const command = defineCommand({
   description: `Phi's chat format (Alice and Bob). The conversation so far is the prompt; what has been read stays in the cache. ${COMMANDS}`,
   options: {
-    ...flags("model", "mode", "device", "threads"),
+    ...flags("model", "adapter", "mode", "device", "threads"),
     ...SAMPLING_SCHEMAS,
     maxTokens: FLAGS.maxTokens.default(DEFAULT_MAX_TOKENS),
     user: z
@@ -40,7 +40,7 @@ export const command = defineCommand({
   ],
   async run(context) {
     const { options, output, signal, stdin, commandLine, sources, settings } = context;
-    const opened = await openModel(context);
+    const opened = await openModel(context, { adapter: options.adapter });
     await using model = opened.model;
     if (!model.hasTokenizer)
       throw new LabError("unsupported", `${model.path} has no tokenizer to talk with`, {

@@ -20,7 +20,7 @@ export const command = defineCommand({
     "The text goes to stdout as it is made. Without a prompt, stdin is read, less its last newline. Base models continue a text: give a format to ask a question or to take part in a conversation.",
   arguments: { prompt: z.string().optional().describe("the text to continue") },
   options: {
-    ...flags("model", "mode", "device", "threads", "tokens"),
+    ...flags("model", "adapter", "mode", "device", "threads", "tokens"),
     ...SAMPLING_SCHEMAS,
     maxTokens: FLAGS.maxTokens.default(DEFAULT_MAX_TOKENS),
     format: z
@@ -44,7 +44,10 @@ export const command = defineCommand({
   async run(context) {
     const { options, output, signal, commandLine, sources, settings } = context;
     const given = await readPrompt(context);
-    const opened = await openModel(context, { cacheType: options.cacheType });
+    const opened = await openModel(context, {
+      adapter: options.adapter,
+      cacheType: options.cacheType,
+    });
     await using model = opened.model;
     const { prompt, stop, notes } = applyFormat(given, options.format, model);
     for (const note of notes) output.note(note);

@@ -15,7 +15,7 @@ export const command = defineCommand({
     prompt: z.string().optional().describe("what comes before; with --tokens left out"),
     continuations: z.array(z.string()).optional().describe("texts to score after it"),
   },
-  options: flags("model", "mode", "device", "threads", "tokens"),
+  options: flags("model", "adapter", "mode", "device", "threads", "tokens"),
   defaults: { mode: "reference" },
   examples: [
     {
@@ -28,7 +28,7 @@ export const command = defineCommand({
   async run(context) {
     const { output, signal, commandLine } = context;
     const { prompt, continuations } = readTexts(context);
-    const opened = await openModel(context);
+    const opened = await openModel(context, { adapter: context.options.adapter });
     await using model = opened.model;
     const scores = await model.score(prompt, continuations, { signal });
     const rows = scores.map((score, i) => ({
