@@ -292,6 +292,17 @@ describe("gradients", () => {
     }
   });
 
+  it("of GELU are exact far from 0, too", async () => {
+    const x = tabulate([1201], ([i = 0]) => Math.sign(i - 600) * ((i - 600) / 60) ** 2); // −100 … 100
+    const [found] = await evaluate((t) => gradients(ops.sumAll(ops.gelu(t)), [t]), [x]);
+    const wanted = mapValues(x, (v) => {
+      const [k, c] = [2 * Math.sqrt(2 / Math.PI), 2 * Math.sqrt(2 / Math.PI) * 0.044715];
+      const [right, left] = [1, -1].map((sign) => 1 / (1 + Math.exp(-sign * (k * v + c * v ** 3))));
+      return right! * (1 + v * (k + 3 * c * v * v) * left!);
+    });
+    expectClose(found!, wanted, { absolute: 1e-5 });
+  });
+
   it("of the fast GELU are those of the exact one", async () => {
     const x = randomValues([4, 9], 3);
     const derivative = (op: typeof ops.gelu) =>

@@ -3,13 +3,13 @@ import { siluBackward } from "../../ops/backward.ts";
 import {
   add,
   div,
-  gelu,
   GELU,
   mul,
   neg,
   scale,
   sigmoid,
   sign,
+  silu,
   sqr,
   step,
   sub,
@@ -54,8 +54,8 @@ export const elementwiseRules: Rules = {
   softplus: unaryRule((dy, x) => mul(dy, sigmoid(x))),
   relu: unaryRule((dy, x) => mul(dy, step(x))),
   silu: unaryRule((dy, x) => siluBackward(dy, x)), // σ·(1 + x·(1 − σ))
-  gelu: unaryRule((dy, x, y) => geluBackward(dy, x, y)),
-  geluFast: unaryRule((dy, x) => geluBackward(dy, x, gelu(x))), // its own result is too coarse
+  gelu: unaryRule(geluBackward),
+  geluFast: unaryRule(geluBackward),
   // 1 from min to max, both included
   clamp: unaryRule((dy, x, _, settings) => {
     const { min, max } = settings as { min: number; max: number };
@@ -64,16 +64,18 @@ export const elementwiseRules: Rules = {
   }),
 };
 
-/** Keeps x away from 0, where σ = y/x would be 0/0; no other x notices. */
+/** Keeps z away from 0, where silu(−z)/−z would be 0/0; no other z notices. */
 const TINY = 1e-30;
 
 /**
- * With y = x·σ(z), z = k·x + c·x³:  dy/dx = σ + σ·(1 − σ)·u,  u = x·dz/dx = x·(k + 3·c·x²),  and σ = y/x.
+ * With y = x·σ(z), z = k·x + c·x³, and g = dz/dx = k + 3·c·x²:  dy/dx = σ(z)·(1 + x·g·σ(−z)). σ(−z) = silu(−z)/−z comes
+ * from ggml's fast silu, and is exact where x is large and x·g larger; σ(z) is 1 − σ(−z).
  */
-function geluBackward(dy: Tensor, x: Tensor, y: Tensor): Tensor {
+function geluBackward(dy: Tensor, x: Tensor): Tensor {
   const { k, c } = GELU;
-  const s = div(scale(y, 1, TINY / 2), scale(x, 1, TINY));
-  const u = mul(x, scale(mul(x, x), 3 * c, k));
-  const w = mul(dy, s);
-  return add(w, mul(w, sub(u, mul(u, s))));
+  const square = mul(x, x);
+  const negative = scale(mul(x, scale(square, c, k)), -1, -TINY); // −z
+  const rest = div(silu(negative), negative); // σ(−z)
+  const direct = mul(dy, scale(rest, -1, 1));
+  return add(direct, mul(direct, mul(rest, mul(x, scale(square, 3 * c, k)))));
 }
