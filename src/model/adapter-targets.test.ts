@@ -62,19 +62,19 @@ describe("targets", () => {
       'the adapter changes no layer: target modules ["fc1"] without ["fc1"] mean none',
     );
     expect(() => targets({ targetModules: "mlp" })).toThrow("changes no layer");
-    expect(() => targets({ targetModules: ["fc1"], layersToTransform: [7] })).toThrow("in layers 7");
+    expect(() => targets({ targetModules: ["fc1"], layersToTransform: [7] })).toThrow(
+      "in layers 7",
+    );
     expect(() => targets({ targetModules: [] })).toThrow("changes no layer");
   });
 
   it("as expressions that Python alone knows, or that take for ever, are refused", () => {
-    for (const pattern of [
-      "(?i)q_proj",
-      "[",
-      "q_proj\\Z",
-      "(([a-z.0-9_]+)*)*!",
-    ])
+    for (const pattern of ["(?i)q_proj", "[", "q_proj\\Z", "(([a-z.0-9_]+)*)*!"])
       expect(() => targets({ targetModules: pattern }), pattern).toThrow(
-        expect.objectContaining({ code: "unsupported", hint: "List the modules by their names." }) as Error,
+        expect.objectContaining({
+          code: "unsupported",
+          hint: "List the modules by their names.",
+        }) as Error,
       );
   });
 });
