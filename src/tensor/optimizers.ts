@@ -5,7 +5,8 @@
 import { LabError } from "../base/errors.ts";
 import type { Backend } from "../engine/backend.ts";
 import { Graph } from "./graph.ts";
-import { broadcastTo, reshape } from "./ops/layout.ts";
+import { broadcastTo } from "./ops/copy.ts";
+import { reshape } from "./ops/layout.ts";
 import { mul } from "./ops/elementwise.ts";
 import { matmulTransposed } from "./ops/product.ts";
 import { sumAll } from "./ops/reduce.ts";

@@ -4,7 +4,8 @@ import { library } from "../../engine/library.ts";
 import { broadcastShapes, sameShape, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, requireFinite, requireFloat32 } from "./check.ts";
-import { broadcastTo, contiguous, denseRows, packed } from "./layout.ts";
+import { broadcastTo } from "./copy.ts";
+import { contiguous, denseRows, packed } from "./layout.ts";
 
 type Binary = "add" | "sub" | "mul" | "div";
 

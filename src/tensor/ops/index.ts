@@ -1,5 +1,6 @@
 /** The operations on tensors: each checks its inputs, joins their graph, and records how its result was made. */
 export * from "./attention.ts";
+export * from "./copy.ts";
 export * from "./elementwise.ts";
 export * from "./layout.ts";
 export * from "./lookup.ts";

@@ -5,8 +5,9 @@ import { library } from "../../engine/library.ts";
 import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./check.ts";
+import { transposedCopy } from "./copy.ts";
 import { add } from "./elementwise.ts";
-import { packed, reshape, transposedCopy } from "./layout.ts";
+import { packed, reshape } from "./layout.ts";
 
 /**
  * `x · wᵀ`.

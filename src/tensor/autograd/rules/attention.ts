@@ -2,7 +2,8 @@
 import { softmaxBackward } from "../../ops/backward.ts";
 import { rope, softmax } from "../../ops/attention.ts";
 import { scale } from "../../ops/elementwise.ts";
-import { cast, permute } from "../../ops/layout.ts";
+import { cast } from "../../ops/copy.ts";
+import { permute } from "../../ops/layout.ts";
 import { matmul, matmulTransposed, outerProduct } from "../../ops/product.ts";
 import { sumTo } from "../../ops/reduce.ts";
 import type { RopeSettings } from "../../../engine/emit.ts";

@@ -1,5 +1,6 @@
 /** Gradients through operations that only move values: they move back. */
-import { invertAxes, pad, permute, reshape, slice } from "../../ops/layout.ts";
+import { pad } from "../../ops/copy.ts";
+import { invertAxes, permute, reshape, slice } from "../../ops/layout.ts";
 import { sumTo } from "../../ops/reduce.ts";
 import type { Tensor } from "../../tensor.ts";
 import { unaryRule, type Rules } from "../rule.ts";

@@ -1,5 +1,6 @@
 /** Gradients of matrix products. */
-import { cast, contiguous, reshape, transposedCopy } from "../../ops/layout.ts";
+import { cast, transposedCopy } from "../../ops/copy.ts";
+import { contiguous, reshape } from "../../ops/layout.ts";
 import { matmul, matmulTransposed, outerProduct } from "../../ops/product.ts";
 import { sumTo } from "../../ops/reduce.ts";
 import { sameShape } from "../../shape.ts";

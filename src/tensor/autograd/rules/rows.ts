@@ -1,7 +1,7 @@
 /** Gradients of sums and of normalisation over rows. */
 import { rmsNormalizeBackward } from "../../ops/backward.ts";
 import { scale, sub } from "../../ops/elementwise.ts";
-import { broadcastTo } from "../../ops/layout.ts";
+import { broadcastTo } from "../../ops/copy.ts";
 import { meanLast } from "../../ops/reduce.ts";
 import type { Tensor } from "../../tensor.ts";
 import { unaryRule, type Rules } from "../rule.ts";
