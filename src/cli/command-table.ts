@@ -64,6 +64,27 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Change a model",
+    commands: [
+      {
+        name: "tokenizer",
+        summary: "byte-level BPE: make one from text, look into one",
+        commands: [
+          {
+            name: "train",
+            summary: "learn a tokenizer from texts",
+            load: async () => (await import("./commands/tokenizer.ts")).train,
+          },
+          {
+            name: "show",
+            summary: "a tokenizer's size and tokens, and how it cuts a text",
+            load: async () => (await import("./commands/tokenizer.ts")).show,
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: "This machine",
     commands: [
       {
