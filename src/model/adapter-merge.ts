@@ -2,7 +2,7 @@
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { openAdapter } from "./adapter-file.ts";
 import { fitAdapter } from "./adapter-source.ts";
-import { mergedRows } from "./adapter-delta.ts";
+import { RowMerger } from "./adapter-delta.ts";
 import { configFromCheckpoint } from "./config.ts";
 import { convertModel, type ConvertOptions, type ConvertResult } from "./convert.ts";
 
@@ -32,10 +32,11 @@ export async function mergeAdapter({
 }: MergeOptions): Promise<MergeResult> {
   const stored = await openAdapter(adapter);
   const { modules } = fitAdapter(stored, configFromCheckpoint(await openCheckpoint(model)));
+  using merger = new RowMerger();
   const changes = new Map(
     [...modules].map(([name, source]) => [
       `${name}.weight`,
-      async () => mergedRows(source, await source.read()),
+      async () => merger.change(source, await source.read()),
     ]),
   );
   const result = await convertModel({ ...options, from: model, changes });

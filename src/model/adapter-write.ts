@@ -6,9 +6,10 @@ import { ggufValue } from "../checkpoint/gguf-values.ts";
 import { writeGguf } from "../checkpoint/gguf-write.ts";
 import { writeSafetensors } from "../checkpoint/safetensors-write.ts";
 import type { TensorData } from "../checkpoint/tensor-data.ts";
-import type { GgufValue, TensorSpec } from "../checkpoint/types.ts";
+import type { Checkpoint, GgufValue, TensorSpec } from "../checkpoint/types.ts";
 import { configToPeft } from "./adapter-config.ts";
 import { ADAPTER_CONFIG_FILE, ADAPTER_FILE } from "./adapter-file.ts";
+import { fuseProjections } from "./adapter-fuse.ts";
 import {
   mostFrequent,
   type AdapterSource,
@@ -21,9 +22,20 @@ import { GGUF_LAYOUT, locate } from "./layouts.ts";
 import { requireTarget } from "./write-model.ts";
 
 export interface WriteAdapterOptions {
+  model: PhiConfig;
+  /**
+   * For GGUF: whether the model's file holds queries, keys and values in one `attn_qkv`. llama.cpp takes an adapter only in
+   * the arrangement of the model's file.
+   */
+  fused?: boolean;
   /** Whether an existing adapter of the target's name may be replaced. */
   replace?: boolean;
   signal?: AbortSignal;
+}
+
+/** Whether a model's file holds queries, keys and values in one `attn_qkv`. */
+export function hasFusedProjections({ format, tensors }: Checkpoint): boolean {
+  return format === "gguf" && tensors.has("blk.0.attn_qkv.weight");
 }
 
 /**
@@ -32,15 +44,16 @@ export interface WriteAdapterOptions {
  * GGUF holds one alpha for all modules and no rsLoRA. Where the scale of a module is another than alpha/r, B takes up the
  * difference.
  *
- * @throws LabError `unsupported` for DoRA in GGUF, `bad_input` where the target exists, `disk_full`, `interrupted`
+ * @throws LabError `unsupported` for DoRA in GGUF, `bad_input` where the target exists and for values that are no numbers,
+ *   `disk_full`, `interrupted`
  */
 export async function writeAdapter(
   adapter: AdapterSource,
   to: string,
-  { model, ...options }: WriteAdapterOptions & { model: PhiConfig },
+  options: WriteAdapterOptions,
 ): Promise<void> {
   await requireTarget(to, options.replace);
-  if (/\.gguf$/i.test(to)) await writeGgufAdapter(adapter, to, model, options);
+  if (/\.gguf$/i.test(to)) await writeGgufAdapter(adapter, to, options);
   else await writePeft(adapter, to, options);
 }
 
@@ -71,8 +84,7 @@ async function writePeft(
 async function writeGgufAdapter(
   { config, modules, path }: AdapterSource,
   to: string,
-  model: PhiConfig,
-  { signal }: WriteAdapterOptions,
+  { model, fused = false, signal }: WriteAdapterOptions,
 ): Promise<void> {
   if (config.useDora)
     throw new LabError("unsupported", `${path} is a DoRA adapter, which GGUF cannot hold`, {
@@ -80,11 +92,13 @@ async function writeGgufAdapter(
     });
   // An alpha of 0 would mean none at all.
   const alpha = Math.fround(mostFrequent([...modules.values()].map((m) => m.scale * m.rank))) || 1;
-  const tensors = [...modules].flatMap(([name, source]) => {
-    const { name: stored } = locate(GGUF_LAYOUT, `${name}.weight`, model);
-    const names = { a: `${stored}.lora_a`, b: `${stored}.lora_b` };
-    return tensorsOf(source, names, (source.scale * source.rank) / alpha);
-  });
+  const tensors = [...(fused ? fuseProjections(modules, model) : modules)].flatMap(
+    ([name, source]) => {
+      const stored = ggufName(name, model);
+      const names = { a: `${stored}.lora_a`, b: `${stored}.lora_b` };
+      return tensorsOf(source, names, (source.scale * source.rank) / alpha);
+    },
+  );
   const { string, float32, uint32 } = ggufValue;
   const metadata = new Map<string, GgufValue>([
     ["general.architecture", string(GGUF_ARCHITECTURE)],
@@ -100,6 +114,12 @@ async function writeGgufAdapter(
   ]);
   const abort = signal === undefined ? {} : { signal };
   await writeGguf(to, tensors, dataOf(tensors), { metadata, ...abort });
+}
+
+function ggufName(module: string, model: PhiConfig): string {
+  const [, layer] = /^model\.layers\.(\d+)\.self_attn\.qkv_proj$/.exec(module) ?? [];
+  if (layer !== undefined) return `blk.${layer}.attn_qkv.weight`;
+  return locate(GGUF_LAYOUT, `${module}.weight`, model).name;
 }
 
 /** A tensor of the new file, whose values are read when its turn has come. */
@@ -120,6 +140,11 @@ function tensorsOf(
     values: async () => {
       const values = (await read())[part];
       invariant(values !== undefined, `${name} has values`);
+      const wrong = values.find((value) => !Number.isFinite(value));
+      if (wrong !== undefined)
+        throw new LabError("bad_input", `the adapter is not written: ${name} holds ${wrong}`, {
+          hint: "It has diverged in training: lower the learning rate.",
+        });
       return part === "b" && factor !== 1 ? values.map((value) => value * factor) : values;
     },
   });

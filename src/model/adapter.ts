@@ -5,7 +5,7 @@ import type { Backend } from "../engine/backend.ts";
 import { TensorStore } from "../tensor/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { LoraConfig } from "./adapter-config.ts";
-import { doraOf } from "./adapter-delta.ts";
+import { RowMerger } from "./adapter-delta.ts";
 import type { AdapterSource, LowRankSource, LowRankValues } from "./adapter-source.ts";
 import { scaleOfModule, targetedModules } from "./adapter-targets.ts";
 import type { PhiConfig } from "./config.ts";
@@ -94,16 +94,17 @@ export class Adapter implements Disposable {
     { backend, base }: { backend: Backend; base: ReadonlyMap<string, ParameterSource> },
   ): Promise<Adapter> {
     const adapter = new Adapter(source.config, [...source.modules.values()], backend);
+    using merger = source.config.useDora ? new RowMerger() : undefined;
     try {
       for (const [name, module] of source.modules) {
         const values = await module.read();
         const { a, b, dora } = adapter.modules.get(name) as LowRank;
         a.write(values.a);
         b.write(values.b);
-        if (dora === undefined) continue;
+        if (dora === undefined || merger === undefined) continue;
         const [weight, bias] = [base.get(`${name}.weight`), base.get(`${name}.bias`)];
         invariant(weight !== undefined && bias !== undefined, `the model has a layer ${name}`);
-        const { gain, shift } = await doraOf(module, values, { weight, bias });
+        const { gain, shift } = await merger.dora(module, values, { weight, bias });
         dora.gain.write(gain);
         dora.shift.write(shift);
       }

@@ -17,7 +17,7 @@ const MAX_CHUNKS = 4;
 const F16_LARGEST = 65_519.996;
 
 /** Changes rows of a parameter in place; `firstRow` counts from the parameter's own first row. */
-export type RowChange = (rows: Float32Array, firstRow: number) => void;
+export type RowChange = (rows: Float32Array, firstRow: number) => Promise<void>;
 
 /**
  * The bytes of `source` as `dtype`, in order.
@@ -42,7 +42,7 @@ export async function* recode(
     });
     if (dtype === entry.dtype && change === undefined) return bytes;
     const values = dequantizeRows(entry.dtype, bytes, count * rowLength);
-    change?.(values, done);
+    await change?.(values, done);
     requireRepresentable(values, entry, dtype);
     return quantizeRows(dtype, values, rowLength);
   };

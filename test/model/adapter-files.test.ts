@@ -7,6 +7,7 @@ import { LabError } from "../../src/base/errors.ts";
 import { writeSafetensors } from "../../src/checkpoint/index.ts";
 import { Backend } from "../../src/engine/backend.ts";
 import { quantizeRows } from "../../src/engine/quantize.ts";
+import { loraConfig } from "../../src/model/adapter-config.ts";
 import { openAdapter } from "../../src/model/adapter-file.ts";
 import { mergeAdapter } from "../../src/model/adapter-merge.ts";
 import { fitAdapter, type AdapterSource } from "../../src/model/adapter-source.ts";
@@ -78,6 +79,38 @@ describe("an adapter that is written", () => {
       const found = await logitsOf(model.runnerFor("back"));
       expect(maxDifference(found, peftLogits(name))).toBeLessThan(1e-5);
     });
+
+  it("for llama.cpp can be arranged as a model with attn_qkv wants it", async () => {
+    for (const name of ["plain", "rslora"] as const) {
+      const source = await load(fixture(`peft/${name}`));
+      await writeAdapter(source, at("fused.gguf"), { model: config, fused: true, replace: true });
+      const { modules } = await openAdapter(at("fused.gguf"));
+      const rank = name === "plain" ? 8 : 12;
+      expect(modules.get("blk.1.attn_qkv")).toMatchObject({
+        rank,
+        a: { shape: [rank, D] },
+        b: { shape: [3 * D, rank] },
+      });
+      expect([...modules.keys()].filter((key) => /attn_[qkv]$/.test(key))).toEqual([]);
+      await using model = await openMini();
+      await model.loadAdapter(at("fused.gguf"));
+      const found = await logitsOf(model.runnerFor("fused"));
+      expect(maxDifference(found, peftLogits(name))).toBeLessThan(1e-5);
+    }
+  });
+
+  it("is refused where training has left the numbers", async () => {
+    using backend = new Backend({ device: "cpu" });
+    using adapter = Adapter.create(loraConfig(), { model: config, backend, seed: 0 });
+    const [name, tensor] = [...adapter.parameters][1]!;
+    tensor.write(tensor.read().fill(Infinity));
+    const writing = writeAdapter(adapter.source("memory", config), at("x"), { model: config });
+    await expect(writing).rejects.toMatchObject({
+      code: "bad_input",
+      message: `the adapter is not written: base_model.model.${name} holds Infinity`,
+    });
+    await expect(readFile(at("x", "adapter_config.json"))).rejects.toThrow("ENOENT");
+  });
 
   it("from memory is the one that was loaded", async () => {
     const source = await load(fixture("peft/rslora"));

@@ -17,7 +17,7 @@ import { openCheckpoint } from "../../checkpoint/index.ts";
 import { openAdapter, type StoredAdapter } from "../../model/adapter-file.ts";
 import { mergeAdapter } from "../../model/adapter-merge.ts";
 import { fitAdapter } from "../../model/adapter-source.ts";
-import { writeAdapter } from "../../model/adapter-write.ts";
+import { hasFusedProjections, writeAdapter } from "../../model/adapter-write.ts";
 import { configFromCheckpoint } from "../../model/config.ts";
 import type { WrittenTensor } from "../../model/write-model.ts";
 import { findModel } from "../../open.ts";
@@ -157,7 +157,7 @@ export const merge = defineCommand({
 
 export const convert = defineCommand({
   description:
-    "Writes an adapter for another program, in f32: PEFT's directory, or llama.cpp's GGUF file where the name ends in .gguf. The model says how its layers are called; its weights are not read.",
+    "Writes an adapter for another program, in f32: PEFT's directory, or llama.cpp's GGUF file where the name ends in .gguf. The model says how its layers are called and arranged: llama.cpp takes an adapter only in the arrangement of the model's own file, so name that file. Its weights are not read.",
   arguments: { to: z.string().min(1).describe("a directory, or a file that ends in .gguf") },
   options: { ...flags("model", "adapter"), replace },
   examples: [
@@ -171,10 +171,16 @@ export const convert = defineCommand({
     const { model, adapter } = await modelAndAdapter(context);
     const stored = await openAdapter(adapter.path);
     for (const note of stored.notes) output.warn(note);
-    const config = configFromCheckpoint(await openCheckpoint(model.path));
+    const checkpoint = await openCheckpoint(model.path);
+    const config = configFromCheckpoint(checkpoint);
     const to = path.resolve(cwd, expandHome(args.to));
     const source = fitAdapter(stored, config);
-    await writeAdapter(source, to, { model: config, replace: options.replace, signal });
+    await writeAdapter(source, to, {
+      model: config,
+      fused: hasFusedProjections(checkpoint),
+      replace: options.replace,
+      signal,
+    });
     output.result(
       { adapter: adapter.path, path: to, modules: [...source.modules.keys()] },
       `${args.to}: ${source.modules.size} modules`,
