@@ -82,12 +82,21 @@ export interface PhiInputs {
   logitRows?: Tensor; // i32 [K]
 }
 
-/** Logits `[R or K, V]`. `tap` sees, and may replace, the value at every hook point. */
+export interface PhiOptions {
+  mode: Mode;
+  tap?: Tap;
+  around?: (block: (x: Tensor) => Tensor) => (x: Tensor) => Tensor;
+}
+
+/**
+ * Logits `[R or K, V]`. `tap` sees, and may replace, the value at every hook point. `around` may make another function of
+ * each block, such as one that is computed again for its gradient (`checkpointed`).
+ */
 export function phi(
   weights: PhiWeights,
   config: PhiConfig,
   { ids, positions, attend, logitRows }: PhiInputs,
-  { mode, tap = untouched }: { mode: Mode; tap?: Tap },
+  { mode, tap = untouched, around = (block) => block }: PhiOptions,
 ): Tensor {
   const { heads, headSize, width, layerNormEps: eps } = config;
   const turn = {
@@ -98,7 +107,7 @@ export function phi(
 
   let x = tap("hook_embed", takeRows(weights.embedding, ids)); // [R, D]
 
-  weights.blocks.forEach(({ norm, projections, dense, mlp }, l) => {
+  const through = ({ norm, projections, dense, mlp }: PhiBlock, l: number, x: Tensor): Tensor => {
     const block = `blocks.${l}` as const;
     x = tap(`${block}.hook_resid_pre`, x);
 
@@ -133,8 +142,9 @@ export function phi(
       const post = tap(`${block}.mlp.hook_post`, mode === "fast" ? geluFast(pre) : gelu(pre));
       sum = add(sum, tap(`${block}.hook_mlp_out`, apply(mlp.fc2, post))); // [R, D]
     }
-    x = tap(`${block}.hook_resid_post`, add(x, sum));
-  });
+    return tap(`${block}.hook_resid_post`, add(x, sum));
+  };
+  weights.blocks.forEach((block, l) => (x = around((y) => through(block, l, y))(x)));
 
   const normalized = normalize(x, eps, "ln_final", tap);
   return tap("hook_logits", apply(weights.head, affine(normalized, weights.finalNorm))); // [K, V]

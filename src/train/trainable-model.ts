@@ -1,11 +1,11 @@
 /** A model whose weights can change: every parameter in f32 memory of its own, under its Hugging Face name. */
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeDirectoryAtomic } from "../base/atomic.ts";
+import { writeTextAtomic } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { openCheckpoint, readTensor, writeSafetensors } from "../checkpoint/index.ts";
-import { rowBytes, tensorBytes } from "../engine/dtypes.ts";
+import { openCheckpoint, readTensor } from "../checkpoint/index.ts";
+import { CONFIG_FILE } from "../checkpoint/open.ts";
+import { rowBytes } from "../engine/dtypes.ts";
 import type { Backend } from "../engine/backend.ts";
 import { dequantizeRows } from "../engine/quantize.ts";
 import { toHuggingFace } from "../model/config-huggingface.ts";
@@ -13,13 +13,18 @@ import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
 import { listParameters, resolveParameters } from "../model/parameters.ts";
 import type { PhiWeights } from "../model/phi.ts";
 import { assembleWeights } from "../model/weights.ts";
+import { Runner } from "../model/runner.ts";
 import { TensorStore } from "../tensor/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { GraphWeights, Trainee } from "./objective.ts";
+import { restoreTensors, writeTensors } from "./tensor-file.ts";
 
 /** Phi's `initializer_range`. */
 const INITIAL_DEVIATION = 0.02;
 
-export class TrainableModel implements Disposable {
+const WEIGHTS_FILE = "model.safetensors";
+
+export class TrainableModel implements Trainee {
   readonly config: PhiConfig;
   readonly backend: Backend;
   /** By Hugging Face name, in the order of the model. */
@@ -94,31 +99,23 @@ export class TrainableModel implements Disposable {
     }
   }
 
-  /** Writes the weights as a Hugging Face directory, whole or not at all. `files` go along: the tokenizer's. */
-  async save(
-    directory: string,
-    { files = {}, replace = true }: { files?: Record<string, string>; replace?: boolean } = {},
-  ): Promise<void> {
-    const specs = listParameters(this.config).map(
-      ({ name, shape }) => ({ name, shape, dtype: "f32" }) as const,
-    );
-    const sizeBytes = specs.reduce((sum, { dtype, shape }) => sum + tensorBytes(dtype, shape), 0);
-    await writeDirectoryAtomic(
-      directory,
-      async (folder) => {
-        await mkdir(folder, { recursive: true });
-        const config = toHuggingFace(this.config, { dtype: "f32" });
-        await writeFile(join(folder, "config.json"), JSON.stringify(config, undefined, 2) + "\n");
-        for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-        await writeSafetensors(
-          join(folder, "model.safetensors"),
-          specs,
-          ({ name }) => [(this.parameters.get(name) as Tensor).readBytes()],
-          { metadata: { format: "pt" } },
-        );
-      },
-      { sizeBytes, replace },
-    );
+  inGraph(): GraphWeights {
+    return { weights: this.weights };
+  }
+
+  runner(): Runner {
+    return new Runner(this.weights, this.config, this.backend, "reference");
+  }
+
+  /** Fills a folder as a Hugging Face directory of f32 weights. */
+  async write(folder: string): Promise<void> {
+    const config = toHuggingFace(this.config, { dtype: "f32" });
+    await writeTextAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(config, undefined, 2)}\n`);
+    await writeTensors(join(folder, WEIGHTS_FILE), this.parameters);
+  }
+
+  async restore(folder: string): Promise<void> {
+    await restoreTensors(join(folder, WEIGHTS_FILE), this.parameters);
   }
 
   [Symbol.dispose](): void {
