@@ -6,10 +6,11 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export class Peer {
-  constructor(name, script) {
+  /** @param program - what runs the script; Node itself by default */
+  constructor(name, script, program = process.execPath) {
     this.name = name;
     const file = fileURLToPath(new URL(script, import.meta.url));
-    this.child = spawn(process.execPath, [file], { stdio: ["pipe", "pipe", "inherit"] });
+    this.child = spawn(program, [file], { stdio: ["pipe", "pipe", "inherit"] });
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
 

@@ -69,6 +69,11 @@ export function memoryOwner(tensor: Pointer): Pointer {
   return readPointer(tensor, TENSOR_OFFSET.viewSource) ?? tensor;
 }
 
+/** Input `i` of the operation that makes a tensor; null where it has fewer. */
+export function sourceOf(tensor: Pointer, i: number): Pointer | null {
+  return readPointer(tensor, TENSOR_OFFSET.src + 8 * i);
+}
+
 /** The sizes and byte strides that ggml computed for a tensor, fastest axis first. */
 export function readHeader(tensor: Pointer): { ne: number[]; nb: number[] } {
   const four = (offset: number): number[] =>

@@ -225,6 +225,29 @@ describe("computing", () => {
     await other.compute();
   });
 
+  it("says how long each operation takes, and computes the same on the way", async () => {
+    using graph = new Graph(backend);
+    const x = graph.input("f32", [2, 3]);
+    const y = ops.scale(ops.matmulTransposed(ops.scale(x, 2), x), 0.5);
+    graph.output(y);
+    expect(() => graph.profile()).toThrow(/before it was allocated/);
+    graph.allocate();
+    x.write(Float32Array.of(1, 2, 3, 4, 5, 6));
+    await graph.compute();
+    const expected = y.read();
+    x.write(new Float32Array(6));
+    await graph.compute();
+    x.write(Float32Array.of(1, 2, 3, 4, 5, 6));
+    const times = graph.profile();
+    expect(times.map(({ operation }) => operation)).toEqual(["SCALE", "MUL_MAT", "SCALE"]);
+    expect(times[1]?.shapes.map((shape) => shape.slice(2))).toEqual([
+      [2, 2],
+      [2, 3],
+      [2, 3],
+    ]);
+    expect(y.read()).toEqual(expected);
+  });
+
   it("frees a graph, an executor and a backend that are disposed of while computing afterwards", async () => {
     const before = liveBytes();
     const own = new Backend({ threads: 2 });

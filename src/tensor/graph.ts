@@ -13,6 +13,7 @@ import { Executor } from "../engine/executor.ts";
 import { memoryOwner } from "../engine/layout.ts";
 import { library } from "../engine/library.ts";
 import { Context } from "../engine/memory.ts";
+import { timeOperations, type OperationTime } from "../engine/profile.ts";
 import { assertShape, describeShape, type Shape } from "./shape.ts";
 import { contiguousStrides, Tensor, type Provenance } from "./tensor.ts";
 
@@ -166,6 +167,12 @@ export class Graph {
     invariant(!this.#disposed, "graph used after it was freed");
     invariant(this.#allocated, "graph computed before it was allocated");
     await this.executor.compute(this.#graph, options);
+  }
+
+  /** Computes every output, one operation after another, and says how long each took. Blocks the thread. */
+  profile(): OperationTime[] {
+    invariant(this.executor.holds(this.#graph), "graph computed before it was allocated");
+    return timeOperations(this.backend, this.#graph);
   }
 
   [Symbol.dispose](): void {
