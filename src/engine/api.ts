@@ -175,6 +175,7 @@ const FUNCTIONS = {
   ggml_sum_rows: unary,
   ggml_mean: unary,
   ggml_argmax: unary,
+  ggml_top_k: ["pointer", "pointer", "pointer", "int"],
   ggml_norm: ["pointer", "pointer", "pointer", "float"],
   ggml_rms_norm: ["pointer", "pointer", "pointer", "float"],
   ggml_rms_norm_back: ["pointer", "pointer", "pointer", "pointer", "float"],

@@ -9,6 +9,7 @@ import type { Checkpoint } from "../checkpoint/index.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
 import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
+import type { Plan } from "../model/hooks/capture.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
 import { resolveParameters } from "../model/parameters.ts";
 import { Runner } from "../model/runner.ts";
@@ -17,7 +18,8 @@ import type { Tokenizer } from "../tokenizer/index.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
 import { openTokenizer } from "./open-tokenizer.ts";
-import { scoreContinuations, type Score } from "./score.ts";
+import { planRun, runPrompts, type Run, type RunOptions } from "./run.ts";
+import { groupByPrefix, scoreContinuations, type Score } from "./score.ts";
 import type { Sequence } from "./sequence.ts";
 import { Variants, type LoadedAdapter } from "./variants.ts";
 
@@ -229,6 +231,26 @@ export class LanguageModel implements AsyncDisposable {
     }
   }
 
+  /**
+   * Reads a prompt, or several together, and keeps the inner values that `capture` lists. Shorter prompts of a batch are
+   * padded without effect on any value.
+   */
+  async run(
+    prompts: Prompt | readonly Prompt[],
+    options: RunOptions & AdapterChoice = {},
+  ): Promise<Run> {
+    return runPrompts(this.runnerFor(options.adapter), this.#batchIds(prompts), options);
+  }
+
+  /** What a run would keep, and its bytes, without running it. */
+  plan(prompts: Prompt | readonly Prompt[], options: Pick<RunOptions, "capture">): Plan {
+    return planRun(
+      this.config,
+      this.#batchIds(prompts).map((ids) => ids.length),
+      options,
+    );
+  }
+
   /** Adapters that are loaded, by name. */
   get adapters(): ReadonlyMap<string, LoadedAdapter> {
     return this.#variants.adapters;
@@ -285,6 +307,16 @@ export class LanguageModel implements AsyncDisposable {
     return { prefix, ids };
   }
 
+  /** The ids of one prompt or of several: a list of numbers is one prompt. */
+  #batchIds(prompts: Prompt | readonly Prompt[]): (readonly number[])[] {
+    const isOne =
+      typeof prompts === "string" || typeof prompts[0] === "number" || prompts.length === 0;
+    const list = isOne ? [prompts as Prompt] : (prompts as readonly Prompt[]);
+    const ids = list.map((prompt) => this.promptIds(prompt));
+    for (const prompt of ids) this.#assertFits(prompt.length);
+    return ids;
+  }
+
   #assertFits(length: number): void {
     if (length > this.contextLength)
       throw new LabError(
@@ -314,22 +346,4 @@ function weightBytes({ tensors }: Checkpoint): number {
 function resetAfter(error: unknown, sequences: readonly Sequence[]): void {
   if (error instanceof LabError && error.code === "interrupted") return;
   for (const sequence of sequences) sequence.reset();
-}
-
-interface Pair {
-  index: number;
-  ids: number[];
-}
-
-function groupByPrefix(
-  pairs: readonly { prefix: readonly number[]; ids: number[] }[],
-): { prefix: readonly number[]; group: Pair[] }[] {
-  const groups = new Map<string, { prefix: readonly number[]; group: Pair[] }>();
-  pairs.forEach(({ prefix, ids }, index) => {
-    const key = prefix.join();
-    const found = groups.get(key) ?? { prefix, group: [] };
-    groups.set(key, found);
-    found.group.push({ index, ids });
-  });
-  return [...groups.values()];
 }

@@ -140,3 +140,23 @@ function total(tokens: ScoredToken[]): Score {
     tokens,
   };
 }
+
+/** A continuation, and where it stood in the list. */
+interface Pair {
+  index: number;
+  ids: number[];
+}
+
+/** Continuations that share their prefix, together. */
+export function groupByPrefix(
+  pairs: readonly { prefix: readonly number[]; ids: number[] }[],
+): { prefix: readonly number[]; group: Pair[] }[] {
+  const groups = new Map<string, { prefix: readonly number[]; group: Pair[] }>();
+  pairs.forEach(({ prefix, ids }, index) => {
+    const key = prefix.join();
+    const found = groups.get(key) ?? { prefix, group: [] };
+    groups.set(key, found);
+    found.group.push({ index, ids });
+  });
+  return [...groups.values()];
+}

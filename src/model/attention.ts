@@ -4,7 +4,6 @@
  *
  * R rows, B batch, T query positions, S key positions, N heads, H head size.
  */
-import { invariant } from "../base/errors.ts";
 import {
   add,
   cast,
@@ -76,14 +75,14 @@ export function attendThroughCache(segments: readonly Segment[], { fused }: Sche
   return ({ q, k, v }, { layer, tap }) => {
     const useFused = fused && !needsScores(layer, tap);
     const queries = useFused ? scaledQueries(q, q.dim(2)) : q;
-    const read = segments.map(({ cache, start, rows, cells, span, mask }) => {
+    const read = segments.map(({ cache, start, rows, cells, span, mask }, sequence) => {
       const own = (x: Tensor): Tensor => slice(x, { axis: 0, start, length: rows }); // [T, N, H]
       const query = cache.pad(own(queries));
       cache.store(layer, { k: own(k), v: own(v), cells });
       const heads = { ...cache.view(layer, span, query), q: byHead(query), mask };
       const z = useFused
         ? fusedAttention(heads)
-        : explicitAttention(heads, { layer, tap }, cache.headSize);
+        : explicitAttention(heads, { layer, tap, sequence }, cache.headSize);
       return cache.unpad(reshape(z, [rows, z.dim(2), z.dim(3)])); // [T, N, H]
     });
     return read.reduce((a, b) => concat(a, b, { axis: 0 })); // [R, N, H]
@@ -120,20 +119,21 @@ function fusedAttention({ q, k, v, mask }: MaskedHeads): Tensor {
 /** softmax(q·kᵀ/√H + mask)·v, Vaswani et al. 2017 (arXiv 1706.03762), eq. 1. `[B, N, T, H]` → `[B, T, N, H]` */
 function explicitAttention(
   { q, k, v, mask }: MaskedHeads,
-  { layer, tap }: { layer: number; tap: Tap },
+  { layer, tap, sequence }: { layer: number; tap: Tap; sequence?: number },
   headSize = q.dim(3),
 ): Tensor {
   const at = `blocks.${layer}.attn` as const;
   const products = matmulTransposed(q, k); // [B, N, T, S]
   const factor = 1 / Math.sqrt(headSize);
+  const about = sequence === undefined ? {} : { sequence };
   let pattern: Tensor;
   if (tap.wants(`${at}.hook_attn_scores`)) {
-    invariant(mask.dtype === "f32", "scores are read with an f32 mask");
-    pattern = softmax(tap(`${at}.hook_attn_scores`, add(scale(products, factor), mask)));
+    const scores = add(scale(products, factor), cast(mask, "f32"));
+    pattern = softmax(tap(`${at}.hook_attn_scores`, scores, about));
   } else {
     pattern = softmax(products, { mask, scale: factor });
   }
-  pattern = tap(`${at}.hook_pattern`, pattern); // [B, N, T, S]
+  pattern = tap(`${at}.hook_pattern`, pattern, about); // [B, N, T, S]
   const values = v.dtype === "f32" ? v : cast(contiguous(v), "f32");
   const z = matmulTransposed(pattern, permute(values, [0, 1, 3, 2])); // [B, N, T, H]
   return permute(z, [0, 2, 1, 3]);

@@ -35,6 +35,7 @@ import type { Attend } from "./attention.ts";
 import type { PhiConfig } from "./config.ts";
 import { untouched, type Tap } from "./hook-points.ts";
 import { adapted, type LowRank } from "./lora.ts";
+import { addedByHeads, projectCopies } from "./per-head.ts";
 
 export interface Linear {
   weight: Tensor; // [M, K]
@@ -80,6 +81,10 @@ export interface PhiInputs {
   attend: Attend;
   /** The rows whose logits are wanted; all of them by default. What follows the last attention is computed for these. */
   logitRows?: Tensor; // i32 [K]
+  /** All rows go through the whole last block, not only those whose logits are wanted. */
+  wholeLastBlock?: boolean;
+  /** Begins at a block, with the stream `[R, D]` that enters it, instead of at the embedding. */
+  start?: { layer: number; stream: Tensor };
 }
 
 export interface PhiOptions {
@@ -95,7 +100,7 @@ export interface PhiOptions {
 export function phi(
   weights: PhiWeights,
   config: PhiConfig,
-  { ids, positions, attend, logitRows }: PhiInputs,
+  { ids, positions, attend, logitRows, wholeLastBlock = false, start }: PhiInputs,
   { mode, tap = untouched, around = (block) => block }: PhiOptions,
 ): Tensor {
   const { heads, headSize, width, layerNormEps: eps } = config;
@@ -105,7 +110,7 @@ export function phi(
     contextLength: config.contextLength,
   };
 
-  let x = tap("hook_embed", takeRows(weights.embedding, ids)); // [R, D]
+  let x = start?.stream ?? tap("hook_embed", takeRows(weights.embedding, ids)); // [R, D]
 
   const through = ({ norm, projections, dense, mlp }: PhiBlock, l: number, x: Tensor): Tensor => {
     const block = `blocks.${l}` as const;
@@ -114,7 +119,10 @@ export function phi(
     const normalized = normalize(x, eps, `${block}.ln1`, tap); // [R, D]
     let h = tap(`${block}.hook_ln1_out`, affine(normalized, norm)); // [R, D]
 
-    const [q, k, v] = project(h, projections, [heads, headSize]); // [R, N, H] each
+    const read = (h: Tensor) => project(h, projections, [heads, headSize]);
+    const [q, k, v] = projectCopies({ x, heads, block, tap }, read(h), (x) =>
+      read(affine(standardize(x, eps), norm)),
+    ); // [R, N, H] each
     const rotQ = tap(
       `${block}.attn.hook_rot_q`,
       rope(tap(`${block}.attn.hook_q`, q), positions, turn),
@@ -131,27 +139,44 @@ export function phi(
     let heard = reshape(z, [-1, width]); // [R, N, H] → [R, D]
 
     // After the last attention no row reads another: only the wanted ones go on.
-    if (logitRows !== undefined && l === weights.blocks.length - 1)
+    if (logitRows !== undefined && !wholeLastBlock && l === weights.blocks.length - 1)
       [x, h, heard] = [takeRows(x, logitRows), takeRows(h, logitRows), takeRows(heard, logitRows)]; // [K, D]
 
-    const attnOut = apply(dense, heard); // [R, D]
+    const attnOut = addedByHeads(heard, { heads, block, tap }, outputOf(dense)); // [R, D]
     let sum = tap(`${block}.hook_attn_out`, attnOut);
 
     if (mlp !== undefined) {
+      const mlpIn = tap.wants(`${block}.hook_mlp_in`) ? tap(`${block}.hook_mlp_in`, x) : x;
+      if (mlpIn !== x) h = affine(standardize(mlpIn, eps), norm);
       const pre = tap(`${block}.mlp.hook_pre`, apply(mlp.fc1, h)); // [R, F]
       const post = tap(`${block}.mlp.hook_post`, mode === "fast" ? geluFast(pre) : gelu(pre));
       sum = add(sum, tap(`${block}.hook_mlp_out`, apply(mlp.fc2, post))); // [R, D]
     }
     return tap(`${block}.hook_resid_post`, add(x, sum));
   };
-  weights.blocks.forEach((block, l) => (x = around((y) => through(block, l, y))(x)));
+  weights.blocks.forEach((block, l) => {
+    if (l >= (start?.layer ?? 0)) x = around((y) => through(block, l, y))(x);
+  });
 
+  if (logitRows !== undefined && wholeLastBlock) x = takeRows(x, logitRows); // [K, D]
   const normalized = normalize(x, eps, "ln_final", tap);
-  return tap("hook_logits", apply(weights.head, affine(normalized, weights.finalNorm))); // [K, V]
+  const last = tap("hook_ln_final_out", affine(normalized, weights.finalNorm));
+  return tap("hook_logits", apply(weights.head, last)); // [K, V]
 }
 
 function apply({ weight, bias, lora }: Linear, x: Tensor): Tensor {
   return adapted(linear(x, weight, bias), x, lora);
+}
+
+/** The output projection as a whole, and of single heads, to whose sum its bias is added once. */
+function outputOf(dense: Linear): Parameters<typeof addedByHeads>[2] {
+  const { weight, bias, lora } = dense;
+  const { dora, ...plain } = lora ?? {};
+  const part = (z: Tensor): Tensor => {
+    const y = adapted(linear(z, weight), z, lora && (plain as LowRank));
+    return dora === undefined ? y : mul(y, dora.gain); // DoRA's shift is of the bias alone
+  };
+  return { whole: (z) => apply(dense, z), part, bias };
 }
 
 function affine(x: Tensor, { weight, bias }: Norm): Tensor {

@@ -14,6 +14,8 @@ import { attendThroughCache, type Segment } from "./attention.ts";
 import type { PhiConfig } from "./config.ts";
 import { firstNonFinite } from "./diagnose.ts";
 import type { HookPoint, Tap } from "./hook-points.ts";
+import type { PassRequest, PassResult } from "./hooks/pass.ts";
+import { Passes } from "./hooks/passes.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { ADAPTED_NODES, withAdapter, type LowRank } from "./lora.ts";
 import { phi, type PhiWeights } from "./phi.ts";
@@ -52,6 +54,7 @@ interface Step {
 class Lane implements Disposable {
   readonly prefill: Executor;
   readonly decode: Executor;
+  readonly passes = new Passes();
   kept: Step | undefined;
   queue: Promise<unknown> = Promise.resolve();
 
@@ -67,6 +70,7 @@ class Lane implements Disposable {
 
   [Symbol.dispose](): void {
     this.dropKept();
+    this.passes[Symbol.dispose]();
     this.prefill[Symbol.dispose]();
     this.decode[Symbol.dispose]();
   }
@@ -120,6 +124,22 @@ export class Runner implements Disposable {
   ): Promise<Float32Array[]> {
     for (const tokens of batch) this.#check(tokens);
     return this.#inTurn(() => this.#run(batch, signal, tap));
+  }
+
+  /**
+   * Reads whole prompts without a cache, and keeps what is asked for.
+   *
+   * @throws LabError `bad_input` for ids outside the vocabulary, `too_long`, `interrupted`
+   */
+  async read(request: PassRequest, options: { signal?: AbortSignal } = {}): Promise<PassResult> {
+    for (const ids of request.prompts) {
+      this.#checkIds(ids);
+      this.#checkPosition(ids.length - 1);
+    }
+    const { config, backend, mode } = this;
+    const adapterNodes = ADAPTED_NODES * this.#adaptedLayers;
+    const model = { weights: this.#weights, config, backend, mode, adapterNodes };
+    return this.#inTurn(() => this.#lane.passes.run(this, model, request, options));
   }
 
   /** Runs `work` when all computations before it have ended: the backend takes one at a time. */
@@ -181,7 +201,7 @@ export class Runner implements Disposable {
       );
       const logitRows =
         all || wanted === 0 ? undefined : graph.input("i32", [wanted], "logit rows");
-      const exactMask = this.mode === "reference" || tap !== undefined;
+      const exactMask = this.mode === "reference";
       let start = 0;
       const segments = batch.map((tokens): Segment => {
         const { cache, ids } = tokens;
@@ -218,25 +238,33 @@ export class Runner implements Disposable {
   }
 
   #check({ ids, positions, cells, cache, logits }: CachedTokens): void {
-    const { vocabSize, contextLength } = this.config;
-    if (ids.length === 0) throw new LabError("bad_input", "a forward pass over no tokens");
-    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
-    if (wrong !== undefined)
-      throw new LabError("bad_input", `token id ${wrong} is not in 0…${vocabSize - 1}`);
+    this.#checkIds(ids);
     // ggml ends the process for a row or a cell that is not there.
     const isIndex = (i: number): boolean => Number.isInteger(i) && i >= 0;
     if (![...positions, ...cells].every(isIndex) || cells.length !== ids.length)
       throw new LabError("internal", "internal: each token needs a position and a cell, from 0");
     if (!logits.every((row) => isIndex(row) && row < ids.length))
       throw new LabError("internal", `internal: logits of a token beyond the ${ids.length} given`);
-    const last = Math.max(...positions);
+    this.#checkPosition(Math.max(...positions));
+    if (Math.max(...cells) >= cache.capacity)
+      throw new LabError("too_long", `the cache holds ${cache.capacity} tokens`);
+  }
+
+  #checkIds(ids: readonly number[]): void {
+    const { vocabSize } = this.config;
+    if (ids.length === 0) throw new LabError("bad_input", "a forward pass over no tokens");
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+    if (wrong !== undefined)
+      throw new LabError("bad_input", `token id ${wrong} is not in 0…${vocabSize - 1}`);
+  }
+
+  #checkPosition(last: number): void {
+    const { contextLength } = this.config;
     if (last >= contextLength)
       throw new LabError(
         "too_long",
         `position ${last} is outside the context of ${contextLength} tokens`,
       );
-    if (Math.max(...cells) >= cache.capacity)
-      throw new LabError("too_long", `the cache holds ${cache.capacity} tokens`);
   }
 
   /** Where reading `tokens` first gives a value that is no finite number. */
@@ -255,6 +283,7 @@ export class Runner implements Disposable {
   [Symbol.dispose](): void {
     if (this.#sharesLane) {
       if (this.#lane.kept?.owner === this) this.#lane.dropKept();
+      this.#lane.passes.forget(this);
     } else this.#lane[Symbol.dispose]();
   }
 }

@@ -107,6 +107,10 @@ const CALLS: Record<string, (take: Take, choose: Choices) => Tensor> = {
     const x = t();
     return ops.outerProduct(x, x);
   },
+  topK: (t, c) => {
+    const { values, ids } = ops.topK(t(), c.number());
+    return c.of([values, ids]);
+  },
   takeAlong: (t, c) => ops.takeAlong(t(), t(), c.number()),
   putAlong: (t) => ops.putAlong(ops.scale(t(), 1), t(), t()),
   loss: (t, c) => c.of([ops.logSumExp, ops.logSoftmax])(t()),

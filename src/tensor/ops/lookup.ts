@@ -65,6 +65,24 @@ export function putRows(table: Tensor, values: Tensor, ids: Tensor): Tensor {
   });
 }
 
+/** The `k` largest values of each row and where they stand, in no particular order: f32 `[R, K]` → `[R, k]` both. */
+export function topK(x: Tensor, k: number): { values: Tensor; ids: Tensor } {
+  const op = "topK";
+  requireFloat32(op, x);
+  if (x.rank !== 2) refuse(op, [x], "needs rows [R, K]");
+  if (!Number.isInteger(k) || k < 1 || k > x.dim(1)) refuse(op, [x], `has no ${k} largest values`);
+  const rows = packed(x);
+  const graph = graphOf(op, [x]);
+  const made = { op, inputs: [rows] };
+  const shape = [x.dim(0), k];
+  const found = graph.emit((c) => library().api.ggml_top_k(c, rows.pointer, k));
+  const ids = graph.result(found, { dtype: "i32", shape, made });
+  const singles = packed(reshape(rows, [x.dim(0), x.dim(1), 1]));
+  const values = graph.emit((c) => library().api.ggml_get_rows(c, singles.pointer, found));
+  const column = graph.result(values, { dtype: "f32", shape: [...shape, 1], made });
+  return { values: reshape(column, shape), ids };
+}
+
 /**
  * Some neighbouring values of each row: of f32 `[R, K]`, cut into groups of `width`, the groups that i32 ids `[R]` name →
  * `[R, width]`. The caller checks the ids.

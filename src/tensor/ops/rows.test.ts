@@ -288,3 +288,30 @@ describe("takeRows and putRows", () => {
       expect(call).toThrow(BAD_INPUT);
   });
 });
+
+describe("topK", () => {
+  it("finds the largest values of each row of any view", async () => {
+    await fc.assert(
+      fc.asyncProperty(views({ minRank: 2, maxRank: 2 }), fc.nat(), async (view, n) => {
+        const k = 1 + (n % (view.values.shape[1] ?? 1));
+        const [found] = await evaluate((x) => ops.topK(takeView(view, x), k).values, [view.base]);
+        const largest = (row: ArrayLike<number>): number[] =>
+          Array.from(row)
+            .sort((a, b) => b - a)
+            .slice(0, k);
+        const sorted = rowsOf(found!).flatMap((row) => largest(row));
+        const data = Float64Array.from(sorted);
+        const wanted = Float64Array.from(rowsOf(view.values).flatMap((row) => largest(row)));
+        expectClose({ shape: found!.shape, data }, { shape: found!.shape, data: wanted }, {});
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("refuses what has no rows, and more values than a row has", () => {
+    using graph = new Graph(testBackend());
+    expect(() => ops.topK(graph.input("f32", [2, 3, 4]), 1)).toThrow(BAD_INPUT);
+    expect(() => ops.topK(graph.input("f32", [2, 3]), 4)).toThrow(BAD_INPUT);
+    expect(() => ops.topK(graph.input("i32", [2, 3]), 1)).toThrow(BAD_INPUT);
+  });
+});

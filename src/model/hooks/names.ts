@@ -1,0 +1,263 @@
+/**
+ * Names of hook points: TransformerLens's own, its Bridge's, its shorthands (`k6`, `scale4ln1`), negative layers, and
+ * `*` for every layer. All of them end as a `HookPoint`.
+ */
+import { LabError } from "../../base/errors.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import type { PhiConfig } from "../config.ts";
+import type { HookPoint, InBlock } from "../hook-points.ts";
+
+/** A size by its letter: positions aside, which the prompt decides. */
+type Size = "N" | "H" | "D" | "F" | "V" | 1;
+
+interface HookKind {
+  /** What follows prompt and position in its shape; `pattern` stands for `[B, N, T, S]`. */
+  shape: readonly Size[] | "pattern";
+  meaning: string;
+}
+
+/** The hooks of a block in the order of computation. */
+export const BLOCK_HOOKS: Readonly<Record<InBlock, HookKind>> = {
+  hook_resid_pre: { shape: ["D"], meaning: "the residual stream that enters the block" },
+  hook_attn_in: { shape: ["N", "D"], meaning: "a copy of it for each head (optional)" },
+  hook_q_input: { shape: ["N", "D"], meaning: "a copy for each head's queries (optional)" },
+  hook_k_input: { shape: ["N", "D"], meaning: "a copy for each head's keys (optional)" },
+  hook_v_input: { shape: ["N", "D"], meaning: "a copy for each head's values (optional)" },
+  hook_mlp_in: { shape: ["D"], meaning: "a copy for the MLP: equal to hook_resid_pre (optional)" },
+  "ln1.hook_scale": { shape: [1], meaning: "√(variance + eps)" },
+  "ln1.hook_normalized": { shape: ["D"], meaning: "(x − mean) / scale, before weight and bias" },
+  hook_ln1_out: { shape: ["D"], meaning: "what attention and MLP read, after weight and bias" },
+  "attn.hook_q": { shape: ["N", "H"], meaning: "queries with bias, before rotation" },
+  "attn.hook_k": { shape: ["N", "H"], meaning: "keys with bias, before rotation" },
+  "attn.hook_v": { shape: ["N", "H"], meaning: "values with bias" },
+  "attn.hook_rot_q": { shape: ["N", "H"], meaning: "queries after rotation" },
+  "attn.hook_rot_k": { shape: ["N", "H"], meaning: "keys after rotation" },
+  "attn.hook_attn_scores": { shape: "pattern", meaning: "q·k/√H, −∞ where masked" },
+  "attn.hook_pattern": { shape: "pattern", meaning: "softmax of the scores" },
+  "attn.hook_z": { shape: ["N", "H"], meaning: "pattern · values" },
+  "attn.hook_result": { shape: ["N", "D"], meaning: "z·W_O of each head, without b_O (optional)" },
+  hook_attn_out: { shape: ["D"], meaning: "what attention adds: Σ result + b_O" },
+  "mlp.hook_pre": { shape: ["F"], meaning: "the MLP's neurons before GELU" },
+  "mlp.hook_post": { shape: ["F"], meaning: "the MLP's neurons after GELU" },
+  hook_mlp_out: { shape: ["D"], meaning: "what the MLP adds" },
+  hook_resid_post: { shape: ["D"], meaning: "the stream that leaves: pre + attn_out + mlp_out" },
+};
+
+/** The hooks before and after the blocks. */
+export const OUTER_HOOKS = {
+  hook_embed: { shape: ["D"], meaning: "W_E of the tokens; Phi has no position embedding" },
+  "ln_final.hook_scale": { shape: [1], meaning: "√(variance + eps) of the last stream" },
+  "ln_final.hook_normalized": { shape: ["D"], meaning: "it normalised, before weight and bias" },
+  hook_ln_final_out: { shape: ["D"], meaning: "what the head reads, after weight and bias" },
+  hook_logits: { shape: ["V"], meaning: "logits, with b_U" },
+} as const satisfies Record<string, HookKind>;
+
+type OuterHook = keyof typeof OUTER_HOOKS;
+
+/** Other names inside a block: those of TransformerLens's Bridge, and `ln2`, which Phi shares with `ln1`. */
+export const BLOCK_ALIASES = {
+  hook_in: "hook_resid_pre",
+  hook_out: "hook_resid_post",
+  "ln1.hook_in": "hook_resid_pre",
+  "ln1.hook_out": "hook_ln1_out",
+  "ln2.hook_scale": "ln1.hook_scale",
+  "ln2.hook_normalized": "ln1.hook_normalized",
+  "attn.hook_in": "hook_ln1_out",
+  "attn.hook_out": "hook_attn_out",
+  "attn.q.hook_in": "hook_ln1_out",
+  "attn.k.hook_in": "hook_ln1_out",
+  "attn.v.hook_in": "hook_ln1_out",
+  "attn.q.hook_out": "attn.hook_q",
+  "attn.k.hook_out": "attn.hook_k",
+  "attn.v.hook_out": "attn.hook_v",
+  "attn.o.hook_in": "attn.hook_z",
+  "attn.o.hook_out": "hook_attn_out",
+  "mlp.hook_in": "hook_ln1_out",
+  "mlp.hook_out": "hook_mlp_out",
+  "mlp.in.hook_in": "hook_ln1_out",
+  "mlp.in.hook_out": "mlp.hook_pre",
+  "mlp.out.hook_in": "mlp.hook_post",
+  "mlp.out.hook_out": "hook_mlp_out",
+} as const satisfies Record<string, InBlock>;
+
+/** Other names outside the blocks. `ln_final.hook_in` is the last block's `hook_resid_post`. */
+export const OUTER_ALIASES = {
+  "embed.hook_out": "hook_embed",
+  "ln_final.hook_in": "blocks.-1.hook_resid_post",
+  "ln_final.hook_out": "hook_ln_final_out",
+  "unembed.hook_in": "hook_ln_final_out",
+  "unembed.hook_out": "hook_logits",
+  hook_unembed: "hook_logits",
+  logits: "hook_logits",
+  embed: "hook_embed",
+  scale: "ln_final.hook_scale",
+  normalized: "ln_final.hook_normalized",
+} as const satisfies Record<string, HookPoint>;
+
+/** The words of TransformerLens's `get_act_name`, to be followed by a layer. */
+export const SHORTHANDS = {
+  q: "attn.hook_q",
+  query: "attn.hook_q",
+  k: "attn.hook_k",
+  key: "attn.hook_k",
+  v: "attn.hook_v",
+  value: "attn.hook_v",
+  rot_q: "attn.hook_rot_q",
+  rot_k: "attn.hook_rot_k",
+  attn_scores: "attn.hook_attn_scores",
+  attn_logits: "attn.hook_attn_scores",
+  pattern: "attn.hook_pattern",
+  attn: "attn.hook_pattern",
+  z: "attn.hook_z",
+  result: "attn.hook_result",
+  pre: "mlp.hook_pre",
+  mlp_pre: "mlp.hook_pre",
+  post: "mlp.hook_post",
+  mlp_post: "mlp.hook_post",
+  resid_pre: "hook_resid_pre",
+  resid_post: "hook_resid_post",
+  attn_out: "hook_attn_out",
+  mlp_out: "hook_mlp_out",
+  attn_in: "hook_attn_in",
+  q_input: "hook_q_input",
+  k_input: "hook_k_input",
+  v_input: "hook_v_input",
+  mlp_in: "hook_mlp_in",
+  ln1_out: "hook_ln1_out",
+} as const satisfies Record<string, InBlock>;
+
+type Layer = number | "*";
+type NormShorthand = `${"scale" | "normalized"}${Layer}${"ln1" | "ln2"}`;
+
+/** Every name that is understood, as a type: a mistyped one does not compile. */
+export type HookName =
+  | HookPoint
+  | `blocks.*.${InBlock}`
+  | `blocks.${Layer}.${keyof typeof BLOCK_ALIASES}`
+  | keyof typeof OUTER_ALIASES
+  | `${keyof typeof SHORTHANDS}${Layer}`
+  | NormShorthand;
+
+/** The hook points that a name stands for: one, or one for each layer where it has `*`. */
+export function resolveHook(name: string, config: PhiConfig): HookPoint[] {
+  const outer = own(OUTER_ALIASES, name) ?? name;
+  if (Object.hasOwn(OUTER_HOOKS, outer)) return [outer as OuterHook];
+  const { layer, inBlock } = parseInBlock(outer, name, config);
+  const layers =
+    layer === "*"
+      ? Array.from({ length: config.layers }, (_, l) => l)
+      : [layerOf(layer, name, config)];
+  return layers.map((l): HookPoint => `blocks.${l}.${inBlock}`);
+}
+
+/** As `resolveHook`, for a name that must stand for one place. */
+export function resolveOneHook(name: string, config: PhiConfig): HookPoint {
+  const [first, second] = resolveHook(name, config);
+  if (first === undefined || second !== undefined)
+    throw new LabError("bad_input", `${name} stands for every layer; one is wanted here`);
+  return first;
+}
+
+/** Layer and kind of a hook point; the layer is undefined outside the blocks. */
+export function partsOf(point: HookPoint): {
+  layer: number | undefined;
+  kind: InBlock | OuterHook;
+} {
+  const found = /^blocks\.(\d+)\.(.+)$/.exec(point);
+  if (found === null) return { layer: undefined, kind: point as OuterHook };
+  return { layer: Number(found[1]), kind: found[2] as InBlock };
+}
+
+/** Sizes that follow prompt and position, or `pattern` for `[B, N, T, S]`. */
+export function tailOf(point: HookPoint, config: PhiConfig): readonly number[] | "pattern" {
+  const { kind } = partsOf(point);
+  const { shape } = Object.hasOwn(OUTER_HOOKS, kind)
+    ? OUTER_HOOKS[kind as OuterHook]
+    : BLOCK_HOOKS[kind as InBlock];
+  if (shape === "pattern") return shape;
+  const { heads: N, headSize: H, width: D, mlpWidth: F, vocabSize: V } = config;
+  const sizes = { N, H, D, F, V };
+  return shape.map((size) => (size === 1 ? 1 : sizes[size]));
+}
+
+/** Whether a value has an axis of heads. */
+export function hasHeads(point: HookPoint, config: PhiConfig): boolean {
+  const tail = tailOf(point, config);
+  return tail === "pattern" || tail.length === 2;
+}
+
+/** Whether a value is made after the last attention, where rows whose logits nobody wants may be left out. */
+export function isAfterLastAttention(point: HookPoint, config: PhiConfig): boolean {
+  const { layer, kind } = partsOf(point);
+  if (layer === undefined) return kind !== "hook_embed";
+  if (layer !== config.layers - 1) return false;
+  const late: readonly string[] = [
+    "attn.hook_result",
+    "hook_attn_out",
+    "hook_mlp_out",
+    "hook_resid_post",
+  ];
+  return kind.startsWith("mlp.") || kind === "hook_mlp_in" || late.includes(kind);
+}
+
+function own<T extends string>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+function parseInBlock(
+  name: string,
+  given: string,
+  config: PhiConfig,
+): { layer: string; inBlock: InBlock } {
+  const [, layer, rest = ""] = /^blocks\.(-?\d+|\*)\.(.+)$/.exec(name) ?? [];
+  const [, word = "", short, norm] = /^([a-z]\w*?)(-?\d+|\*)?(ln[12])?$/.exec(name) ?? [];
+  const inBlock =
+    layer !== undefined
+      ? (own(BLOCK_ALIASES, rest) ??
+        (Object.hasOwn(BLOCK_HOOKS, rest) ? (rest as InBlock) : undefined))
+      : norm !== undefined && (word === "scale" || word === "normalized")
+        ? (`ln1.hook_${word}` as const)
+        : own(SHORTHANDS, word);
+  const at = layer ?? short;
+  if (inBlock === undefined) throw unknownHook(given, config);
+  if (at === undefined)
+    throw new LabError("bad_input", `${given} needs a layer`, {
+      hint: `Say ${given}0 for the first block, ${given}-1 for the last, ${given}* for all.`,
+    });
+  if (config.mlpWidth === 0 && inBlock.includes("mlp"))
+    throw new LabError("bad_input", `${given}: this model has attention only, no MLP`);
+  return { layer: at, inBlock };
+}
+
+function layerOf(text: string, name: string, { layers }: PhiConfig): number {
+  const layer = Number(text) < 0 || text === "-0" ? layers + Number(text) : Number(text);
+  if (layer < 0 || layer >= layers)
+    throw new LabError("bad_input", `${name}: the model has ${layers} layers, 0…${layers - 1}`, {
+      hint: `Negative layers count from the end: -1…-${layers}.`,
+    });
+  return layer;
+}
+
+function unknownHook(name: string, config: PhiConfig): LabError {
+  if (name.includes("resid_mid"))
+    return new LabError("bad_input", `${name}: Phi has no hook_resid_mid`, {
+      hint: "Its blocks are parallel: attention and MLP both read hook_resid_pre, and hook_resid_post is hook_resid_pre + hook_attn_out + hook_mlp_out. There is no stream between attention and MLP.",
+    });
+  if (name.includes("pos_embed"))
+    return new LabError("bad_input", `${name}: Phi has no position embedding`, {
+      hint: "It rotates queries and keys instead: hook_rot_q and hook_rot_k.",
+    });
+  const given = /^blocks\.(-?\d+|\*)\./.exec(name)?.[1] ?? "0";
+  const inBlocks = [...Object.keys(BLOCK_HOOKS), ...Object.keys(BLOCK_ALIASES)];
+  const all = [
+    ...inBlocks.map((hook) => `blocks.${given}.${hook}`),
+    ...Object.keys(OUTER_HOOKS),
+    ...Object.keys(OUTER_ALIASES),
+    ...Object.keys(SHORTHANDS).map((word) => `${word}${/-?\d+$/.exec(name)?.[0] ?? "0"}`),
+  ];
+  return new LabError("bad_input", `unknown hook ${JSON.stringify(name)}`, {
+    hint:
+      didYouMean(name, all) ??
+      `It has hooks such as blocks.0.hook_resid_pre … blocks.${config.layers - 1}.hook_resid_post, ln_final.hook_scale, hook_logits.`,
+  });
+}
