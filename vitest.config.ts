@@ -13,5 +13,6 @@ export default defineConfig({
     env: { PHILAB_THREADS: "1" },
     // Only for what hangs: a busy machine takes its time.
     testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
