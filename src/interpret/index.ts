@@ -5,3 +5,44 @@ export type { Capture, CaptureOptions, Plan, Reduction } from "../model/hooks/ca
 export { BLOCK_HOOKS, OUTER_HOOKS, resolveHook, type HookName } from "../model/hooks/names.ts";
 export type { Captured } from "../model/hooks/read.ts";
 export type { Positions } from "../model/hooks/rows.ts";
+export type { Answer } from "./answers.ts";
+export {
+  attentionPatterns,
+  detectHeads,
+  detectionPattern,
+  detectionScore,
+  DETECTORS,
+  firstTokenShare,
+  meanDistance,
+  patternEntropy,
+  type AttentionPatterns,
+  type Detector,
+  type HeadPattern,
+  type HeadScores,
+} from "./attention.ts";
+export {
+  compositionScores,
+  COMPOSITIONS,
+  headCircuits,
+  type Composition,
+  type HeadCircuits,
+} from "./circuits.ts";
+export {
+  compositionScore,
+  factoredNorm,
+  factoredSvd,
+  type FactoredMatrix,
+  type Svd,
+} from "./linear/decompose.ts";
+export {
+  ATTRIBUTION_UNITS,
+  logitAttribution,
+  type AttributionOptions,
+  type AttributionPart,
+  type AttributionUnit,
+  type LogitAttribution,
+} from "./logit-attribution.ts";
+export { decomposeResidual, residualHooks, residualParts, type ResidualPart } from "./residual.ts";
+export { createTask, TASK_NAMES } from "./tasks/index.ts";
+export { alignPrompts, type Task, type TaskPair } from "./tasks/task.ts";
+export { openWeights, type WeightView } from "./weights.ts";
