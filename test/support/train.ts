@@ -61,10 +61,10 @@ export function loopContext(folder: string, more: Partial<LoopContext> = {}): Lo
 /** Pre-training of a new model on `data`. */
 export function training(
   backend: Backend,
-  options: { config: PhiConfig; data: Dataset; batches: BatchOptions; out: string },
+  options: { config: PhiConfig; data: Dataset; batches: BatchOptions; out: string; seed?: number },
 ): Training {
-  const { config, data, batches, out } = options;
-  const trainee = TrainableModel.initialize(config, backend, { seed: 1 });
+  const { config, data, batches, out, seed = 1 } = options;
+  const trainee = TrainableModel.initialize(config, backend, { seed });
   const train = new BatchStream(data, { epochs: Infinity, ...batches });
   const objective = nextToken(trainee, { perRow: train.masksRows });
   return { trainee, objective, train, files: {}, out };
