@@ -2,6 +2,8 @@
  * Text from a model, token by token. Several prompts are decoded together: each step computes one row for every text that
  * is still growing.
  */
+import type { Intervention } from "../model/hooks/cached.ts";
+import type { PlannedEdit } from "../model/hooks/edits.ts";
 import type { Runner } from "../model/runner.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { nonFiniteError } from "./non-finite.ts";
@@ -44,22 +46,29 @@ export interface Stream {
 
 /**
  * Reads the prompts, then decodes them together until each has ended. Sequence `i` must have room for its prompt.
- * Text `i` draws from stream `i` of the seed, so that it does not depend on its neighbours.
+ * Text `i` draws from stream `i` of the seed, so that it does not depend on its neighbours. With `edits` the sequences
+ * must be fresh ones, and serve no text without these edits afterwards.
  */
 export async function* decode(
   runner: Runner,
   tokenizer: Tokenizer | undefined,
   streams: readonly Stream[],
   options: DecodeOptions,
+  edits: readonly PlannedEdit[] = [],
 ): AsyncGenerator<GeneratedToken, void, undefined> {
   const sampling = resolveSampling(options);
   const texts = streams.map(
     (stream, index) => new GrowingText(stream, { index, tokenizer, sampling }),
   );
   const run = options.signal === undefined ? {} : { signal: options.signal };
+  const lengths = streams.map(({ prompt }) => prompt.length);
+  const editing = (some: readonly GrowingText[]): { intervention?: Intervention } =>
+    edits.length === 0
+      ? {}
+      : { intervention: { edits, lengths, prompts: some.map((text) => text.index) } };
   for (const text of texts) {
     const { reuse = "exact" } = options;
-    const { logits } = await text.sequence.read(text.prompt, { ...run, reuse });
+    const { logits } = await text.sequence.read(text.prompt, { ...run, reuse, ...editing([text]) });
     yield text.choose(await checkLogits(logits, runner, text.sequence.tokens));
   }
   for (;;) {
@@ -67,7 +76,7 @@ export async function* decode(
     if (growing.length === 0) return;
     const logits = await runner.run(
       growing.map((text) => text.sequence.next(text.last)),
-      run,
+      { ...run, ...editing(growing) },
     );
     for (const [i, text] of growing.entries()) {
       text.sequence.accept(text.last);
@@ -91,7 +100,7 @@ async function checkLogits(
 class GrowingText {
   readonly sequence: Sequence;
   readonly prompt: readonly number[];
-  readonly #index: number;
+  readonly index: number;
   readonly #sampler: Sampler;
   readonly #scanner: StopScanner;
   readonly #decoder: { push(id: number): string; flush(): string } | undefined;
@@ -111,7 +120,7 @@ class GrowingText {
   ) {
     this.sequence = sequence;
     this.prompt = prompt;
-    this.#index = index;
+    this.index = index;
     this.#sampler = new Sampler(sampling, { stream: index, vocabSize: tokenizer?.vocabSize });
     this.#sampler.observe(prompt);
     this.#scanner = new StopScanner(sampling.stop);
@@ -129,7 +138,7 @@ class GrowingText {
     const { text, finishReason } = this.#advance(id);
     this.finished = finishReason !== undefined;
     return {
-      index: this.#index,
+      index: this.index,
       id,
       text,
       logprob,

@@ -9,6 +9,7 @@ import type { Checkpoint } from "../checkpoint/index.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
 import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
+import { planEdits } from "../model/hooks/edits.ts";
 import type { Plan } from "../model/hooks/capture.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
 import { resolveParameters } from "../model/parameters.ts";
@@ -19,7 +20,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
 import { openTokenizer } from "./open-tokenizer.ts";
 import { planRun, runPrompts, type Run, type RunOptions } from "./run.ts";
-import { groupByPrefix, scoreContinuations, type Score } from "./score.ts";
+import { groupByPrefix, scoreContinuations, splitContinuation, type Score } from "./score.ts";
 import type { Sequence } from "./sequence.ts";
 import { Variants, type LoadedAdapter } from "./variants.ts";
 
@@ -48,7 +49,7 @@ export interface AdapterChoice {
   adapter?: string | null;
 }
 
-export type GenerateOptions = Partial<DecodeOptions> & AdapterChoice;
+export type GenerateOptions = Partial<DecodeOptions> & AdapterChoice & Pick<RunOptions, "edits">;
 
 export interface Generation {
   text: string;
@@ -170,21 +171,23 @@ export class LanguageModel implements AsyncDisposable {
   /** Continues several prompts together; tokens arrive in turn, each with the `index` of its prompt. */
   async *generateBatch(
     prompts: readonly Prompt[],
-    { adapter, ...options }: GenerateOptions = {},
+    { adapter, edits = [], ...options }: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, void, undefined> {
     const ids = prompts.map((prompt) => this.promptIds(prompt));
     for (const prompt of ids) this.#assertFits(prompt.length);
     const variant = this.#variants.under(adapter);
+    const planned = planEdits(edits, this.config);
+    const edited = edits.length > 0;
     const sequences: Sequence[] = [];
     try {
-      for (let i = 0; i < ids.length; i++) sequences.push(variant.take());
+      for (let i = 0; i < ids.length; i++) sequences.push(variant.take({ fresh: edited }));
       const streams = sequences.map((sequence, i) => ({ sequence, prompt: ids[i] as number[] }));
-      yield* decode(variant.runner, this.#tokenizer, streams, options);
+      yield* decode(variant.runner, this.#tokenizer, streams, options, planned);
     } catch (error) {
       resetAfter(error, sequences);
       throw error;
     } finally {
-      for (const sequence of sequences) variant.giveBack(sequence);
+      for (const sequence of sequences) variant.giveBack(sequence, { reusable: !edited });
     }
   }
 
@@ -208,7 +211,9 @@ export class LanguageModel implements AsyncDisposable {
     continuations: readonly Prompt[],
     { signal, adapter }: { signal?: AbortSignal } & AdapterChoice = {},
   ): Promise<Score[]> {
-    const pairs = continuations.map((continuation) => this.#split(prompt, continuation));
+    const pairs = continuations.map((continuation) =>
+      splitContinuation(this, prompt, continuation),
+    );
     const variant = this.#variants.under(adapter);
     const sequence = variant.take();
     try {
@@ -286,25 +291,6 @@ export class LanguageModel implements AsyncDisposable {
   /** What computes the model under an adapter, until that is unloaded; `runner` is that of the model alone. */
   runnerFor(adapter?: string | null): Runner {
     return this.#variants.under(adapter).runner;
-  }
-
-  #split(prompt: Prompt, continuation: Prompt): { prefix: readonly number[]; ids: number[] } {
-    if (typeof prompt !== "string" || typeof continuation !== "string") {
-      const ids =
-        typeof continuation === "string" ? this.tokenizer.encode(continuation) : continuation;
-      return { prefix: this.promptIds(prompt), ids: [...ids] };
-    }
-    // Spaces at the end of the prompt belong to the next token.
-    const kept = prompt.trimEnd();
-    const prefix = this.promptIds(kept);
-    const ids = this.promptIds(prompt + continuation).slice(prefix.length);
-    if (ids.length === 0 && continuation !== "")
-      throw new LabError(
-        "bad_input",
-        `the continuation ${JSON.stringify(continuation)} has no token of its own: it merges with the end of the prompt`,
-        { hint: "Begin it with a space, or move the end of the prompt into every continuation." },
-      );
-    return { prefix, ids };
   }
 
   /** The ids of one prompt or of several: a list of numbers is one prompt. */

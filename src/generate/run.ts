@@ -9,6 +9,7 @@ import {
   type Capture,
   type Plan,
 } from "../model/hooks/capture.ts";
+import { planEdits, type Edit } from "../model/hooks/edits.ts";
 import { resolveOneHook, type HookName } from "../model/hooks/names.ts";
 import type { Captured } from "../model/hooks/read.ts";
 import type { Runner } from "../model/runner.ts";
@@ -16,6 +17,8 @@ import type { Runner } from "../model/runner.ts";
 export interface RunOptions {
   /** What to keep; nothing by default. */
   capture?: readonly Capture[];
+  /** What to change on the way, in this order. */
+  edits?: readonly Edit[];
   signal?: AbortSignal;
 }
 
@@ -89,7 +92,7 @@ export function planRun(
 export async function runPrompts(
   runner: Runner,
   ids: readonly (readonly number[])[],
-  { capture = [], signal }: RunOptions,
+  { capture = [], edits = [], signal }: RunOptions,
 ): Promise<Run> {
   const { config } = runner;
   const captures = planCaptures(
@@ -100,7 +103,7 @@ export async function runPrompts(
   const plan = planOf(captures);
   assertFits(plan);
   const { captured, logits } = await runner.read(
-    { prompts: ids, captures },
+    { prompts: ids, captures, edits: planEdits(edits, config) },
     signal === undefined ? {} : { signal },
   );
   const { vocabSize } = config;

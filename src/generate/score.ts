@@ -6,6 +6,7 @@ import { LabError } from "../base/errors.ts";
 import type { CachedTokens, Runner } from "../model/runner.ts";
 import { argmax, logSumExp } from "./logits.ts";
 import { nonFiniteError } from "./non-finite.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
 import type { Sequence } from "./sequence.ts";
 
 export interface ScoredToken {
@@ -159,4 +160,34 @@ export function groupByPrefix(
     found.group.push({ index, ids });
   });
   return [...groups.values()];
+}
+
+/**
+ * A continuation as ids, and the ids before it. A text continuation is tokenised together with its prompt: a token may span
+ * their border.
+ */
+export function splitContinuation(
+  model: {
+    tokenizer: Tokenizer;
+    promptIds: (prompt: string | readonly number[]) => readonly number[];
+  },
+  prompt: string | readonly number[],
+  continuation: string | readonly number[],
+): { prefix: readonly number[]; ids: number[] } {
+  if (typeof prompt !== "string" || typeof continuation !== "string") {
+    const ids =
+      typeof continuation === "string" ? model.tokenizer.encode(continuation) : continuation;
+    return { prefix: model.promptIds(prompt), ids: [...ids] };
+  }
+  // Spaces at the end of the prompt belong to the next token.
+  const kept = prompt.trimEnd();
+  const prefix = model.promptIds(kept);
+  const ids = model.promptIds(prompt + continuation).slice(prefix.length);
+  if (ids.length === 0 && continuation !== "")
+    throw new LabError(
+      "bad_input",
+      `the continuation ${JSON.stringify(continuation)} has no token of its own: it merges with the end of the prompt`,
+      { hint: "Begin it with a space, or move the end of the prompt into every continuation." },
+    );
+  return { prefix, ids };
 }

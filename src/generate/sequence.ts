@@ -6,6 +6,7 @@
  * with `reuse: "exact"` only whole blocks of an earlier prompt are kept, so that the cache never changes a result.
  */
 import { LabError } from "../base/errors.ts";
+import type { Intervention } from "../model/hooks/cached.ts";
 import { KvCache, type KvCacheType } from "../model/kv-cache.ts";
 import type { CachedTokens, Runner } from "../model/runner.ts";
 
@@ -20,6 +21,11 @@ const MAX_ROWS = 512;
  * - `none`: keep nothing
  */
 export type Reuse = "exact" | "longest" | "none";
+
+interface PassOptions {
+  signal?: AbortSignal;
+  intervention?: Intervention | undefined;
+}
 
 export class Sequence implements Disposable {
   readonly #runner: Runner;
@@ -44,7 +50,7 @@ export class Sequence implements Disposable {
    */
   async read(
     ids: readonly number[],
-    { reuse = "exact", signal }: { reuse?: Reuse; signal?: AbortSignal } = {},
+    { reuse = "exact", ...options }: { reuse?: Reuse } & PassOptions = {},
   ): Promise<{ logits: Float32Array; kept: number }> {
     if (ids.length === 0) throw new LabError("bad_input", "the prompt has no tokens");
     if (ids.length > this.cache.capacity)
@@ -57,7 +63,7 @@ export class Sequence implements Disposable {
     let logits: Float32Array | undefined;
     for (let start = kept; start < ids.length;) {
       const end = nextBlockEnd(start, ids.length);
-      logits = await this.#append(ids.slice(start, end), { last: end === ids.length, signal });
+      logits = await this.#append(ids.slice(start, end), { last: end === ids.length, options });
       start = end;
     }
     if (logits === undefined) throw new LabError("internal", "internal: a prompt without logits");
@@ -103,11 +109,11 @@ export class Sequence implements Disposable {
 
   async #append(
     ids: readonly number[],
-    { last, signal }: { last: boolean; signal: AbortSignal | undefined },
+    { last, options }: { last: boolean; options: PassOptions },
   ): Promise<Float32Array | undefined> {
     const wholeBlocks = ids.length % BLOCK === 0 && this.#blockTokens === this.#tokens.length;
     const step = this.#continue(ids, last ? [ids.length - 1] : []);
-    const [logits] = await this.#runner.run([step], signal === undefined ? {} : { signal });
+    const [logits] = await this.#runner.run([step], options);
     this.#tokens.push(...ids);
     if (wholeBlocks) this.#blockTokens = this.#tokens.length;
     return logits;

@@ -51,17 +51,19 @@ export class Variant {
     this.#freed = freed;
   }
 
-  take(): Sequence {
-    const sequence = this.#idle ?? new Sequence(this.runner, this.#cache);
-    this.#idle = undefined;
+  /** @param fresh - an empty one: what an edited call reads must not mix with what others have read */
+  take({ fresh = false }: { fresh?: boolean } = {}): Sequence {
+    const idle = fresh ? undefined : this.#idle;
+    const sequence = idle ?? new Sequence(this.runner, this.#cache);
+    if (idle !== undefined) this.#idle = undefined;
     this.#busy++;
     return sequence;
   }
 
-  /** Keeps one sequence for the next call; others are freed. */
-  giveBack(sequence: Sequence): void {
+  /** Keeps one sequence for the next call; others, and those that nobody may use again, are freed. */
+  giveBack(sequence: Sequence, { reusable = true }: { reusable?: boolean } = {}): void {
     this.#busy--;
-    if (this.#idle !== undefined || this.#closed) sequence[Symbol.dispose]();
+    if (this.#idle !== undefined || this.#closed || !reusable) sequence[Symbol.dispose]();
     else this.#idle = sequence;
     this.#freeWhenUnused();
   }

@@ -2,6 +2,8 @@
 export { Run, type RunOptions } from "../generate/run.ts";
 export type { HookPoint } from "../model/hook-points.ts";
 export type { Capture, CaptureOptions, Plan, Reduction } from "../model/hooks/capture.ts";
+export { editsToJson, editSchema, type CallbackPlace, type Edit } from "../model/hooks/edits.ts";
+export type { EditValue } from "../model/hooks/edit-value.ts";
 export { BLOCK_HOOKS, OUTER_HOOKS, resolveHook, type HookName } from "../model/hooks/names.ts";
 export type { Captured } from "../model/hooks/read.ts";
 export type { Positions } from "../model/hooks/rows.ts";

@@ -13,11 +13,15 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { attendThroughCache, type Segment } from "./attention.ts";
 import type { PhiConfig } from "./config.ts";
 import { firstNonFinite } from "./diagnose.ts";
-import type { HookPoint, Tap } from "./hook-points.ts";
+import { untouched, type HookPoint } from "./hook-points.ts";
+import { EditApplier } from "./hooks/apply.ts";
+import { cachedCells, type Intervention } from "./hooks/cached.ts";
+import type { EditedCells } from "./hooks/edited-cells.ts";
 import type { PassRequest, PassResult } from "./hooks/pass.ts";
 import { Passes } from "./hooks/passes.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { ADAPTED_NODES, withAdapter, type LowRank } from "./lora.ts";
+import { maskValues } from "./mask.ts";
 import { phi, type PhiWeights } from "./phi.ts";
 
 /** Tokens that continue one cache. */
@@ -47,6 +51,7 @@ interface Step {
   positions: Tensor;
   logitRows: Tensor | undefined;
   segments: readonly Segment[];
+  editor: EditApplier | undefined;
   logits: Tensor | undefined;
 }
 
@@ -120,10 +125,10 @@ export class Runner implements Disposable {
    */
   async run(
     batch: readonly CachedTokens[],
-    { signal, tap }: { signal?: AbortSignal; tap?: Tap } = {},
+    options: { signal?: AbortSignal; intervention?: Intervention | undefined } = {},
   ): Promise<Float32Array[]> {
     for (const tokens of batch) this.#check(tokens);
-    return this.#inTurn(() => this.#run(batch, signal, tap));
+    return this.#inTurn(() => this.#run(batch, options));
   }
 
   /**
@@ -152,13 +157,16 @@ export class Runner implements Disposable {
 
   async #run(
     batch: readonly CachedTokens[],
-    signal: AbortSignal | undefined,
-    tap: Tap | undefined,
+    { signal, intervention }: { signal?: AbortSignal; intervention?: Intervention | undefined },
   ): Promise<Float32Array[]> {
-    const step = this.#step(batch, tap);
+    const about = { config: this.config, allLogits: wantsAll(batch) };
+    const cells = intervention && cachedCells(batch, intervention, about);
+    const step = this.#step(batch, cells);
     try {
       fill(step, batch);
-      await step.graph.compute(signal === undefined ? {} : { signal });
+      const options = signal === undefined ? {} : { signal };
+      if (cells === undefined || step.editor === undefined) await step.graph.compute(options);
+      else await step.editor.compute(cells, options);
       if (step.logits === undefined) return [];
       const values = step.logits.read();
       const { vocabSize } = this.config;
@@ -170,37 +178,42 @@ export class Runner implements Disposable {
     }
   }
 
-  #step(batch: readonly CachedTokens[], tap: Tap | undefined): Step {
+  #step(batch: readonly CachedTokens[], cells: EditedCells | undefined): Step {
     const rows = batch.reduce((sum, { ids }) => sum + ids.length, 0);
-    const keep = rows <= KEPT_GRAPH_ROWS && tap === undefined;
-    const key = batch
-      .map((t) => `${cacheNumber(t.cache)}:${t.ids.length}:${spanOf(t)}:${t.logits.join()}`)
-      .join(" ");
+    const keep = rows <= KEPT_GRAPH_ROWS;
+    const shapes = batch.map(
+      (t) => `${cacheNumber(t.cache)}:${t.ids.length}:${spanOf(t)}:${t.logits.join()}`,
+    );
+    const key = [...shapes, cells?.form].join(" ");
     const lane = this.#lane;
     if (keep && lane.kept?.owner === this && lane.kept.key === key) return lane.kept;
     if (keep) lane.dropKept();
-    const step = this.#build(batch, { key, tap, executor: keep ? lane.decode : lane.prefill });
+    const step = this.#build(batch, {
+      key,
+      cells,
+      executor: keep ? lane.decode : lane.prefill,
+    });
     if (keep) lane.kept = step;
     return step;
   }
 
   #build(
     batch: readonly CachedTokens[],
-    { key, tap, executor }: { key: string; tap: Tap | undefined; executor: Executor },
+    { key, cells, executor }: { key: string; cells: EditedCells | undefined; executor: Executor },
   ): Step {
     const rows = batch.reduce((sum, { ids }) => sum + ids.length, 0);
     const wanted = batch.reduce((sum, { logits }) => sum + logits.length, 0);
     const maxNodes =
-      64 + this.config.layers * (48 + 40 * batch.length) + ADAPTED_NODES * this.#adaptedLayers;
+      64 +
+      this.config.layers * (48 + 40 * batch.length) +
+      ADAPTED_NODES * this.#adaptedLayers +
+      (cells?.nodes ?? 0);
     const graph = new Graph(this.backend, { maxNodes, executor });
     try {
       const ids = graph.input("i32", [rows], "ids");
       const positions = graph.input("i32", [rows], "positions");
-      const all = batch.every(
-        ({ ids, logits }) => logits.length === ids.length && logits.every((row, i) => row === i),
-      );
       const logitRows =
-        all || wanted === 0 ? undefined : graph.input("i32", [wanted], "logit rows");
+        wantsAll(batch) || wanted === 0 ? undefined : graph.input("i32", [wanted], "logit rows");
       const exactMask = this.mode === "reference";
       let start = 0;
       const segments = batch.map((tokens): Segment => {
@@ -212,12 +225,13 @@ export class Runner implements Disposable {
         start += ids.length;
         return { cache, start: start - ids.length, rows: ids.length, cells, span, mask };
       });
+      const editor = cells && new EditApplier(graph, cells);
       const attend = attendThroughCache(segments, { fused: !exactMask });
       const logits = phi(
         this.#weights,
         this.config,
         { ids, positions, attend, ...(logitRows === undefined ? {} : { logitRows }) },
-        { mode: this.mode, ...(tap === undefined ? {} : { tap }) },
+        { mode: this.mode, tap: editor === undefined ? untouched : editor.tap },
       );
       if (wanted > 0) graph.output(logits);
       graph.allocate();
@@ -229,6 +243,7 @@ export class Runner implements Disposable {
         positions,
         logitRows,
         segments,
+        editor,
         logits: wanted > 0 ? logits : undefined,
       };
     } catch (error) {
@@ -288,6 +303,13 @@ export class Runner implements Disposable {
   }
 }
 
+/** Whether the logits of every token are wanted, in order. */
+function wantsAll(batch: readonly CachedTokens[]): boolean {
+  return batch.every(
+    ({ ids, logits }) => logits.length === ids.length && logits.every((row, i) => row === i),
+  );
+}
+
 function spanOf({ cells, cache }: CachedTokens): number {
   const needed = Math.max(...cells) + 1;
   return Math.min(cache.capacity, Math.ceil(needed / SPAN_STEP) * SPAN_STEP);
@@ -309,25 +331,8 @@ function fill(step: Step, batch: readonly CachedTokens[]): void {
   batch.forEach(({ cells, sees, logits }, i) => {
     const segment = step.segments[i] as Segment;
     segment.cells.write(BigInt64Array.from(cells, BigInt));
-    segment.mask.write(maskValues(segment, sees));
+    segment.mask.write(maskValues(segment.mask, sees));
     for (const row of logits) wanted.push(segment.start + row);
   });
   step.logitRows?.write(Int32Array.from(wanted));
-}
-
-const HALF_NEGATIVE_INFINITY = 0xfc00;
-
-/** 0 where a token may look, −∞ where not, as f16 or f32 `[T, S]`. */
-function maskValues(
-  { rows, span, mask }: Segment,
-  sees: (row: number, cell: number) => boolean,
-): Uint16Array | Float32Array {
-  const [values, hidden] =
-    mask.dtype === "f16"
-      ? [new Uint16Array(rows * span), HALF_NEGATIVE_INFINITY]
-      : [new Float32Array(rows * span), -Infinity];
-  for (let row = 0; row < rows; row++)
-    for (let cell = 0; cell < span; cell++)
-      if (!sees(row, cell)) values[row * span + cell] = hidden;
-  return values;
 }

@@ -1,8 +1,8 @@
 import { beforeAll, afterAll, describe, expect, it } from "vitest";
 import { LanguageModel } from "../../src/generate/language-model.ts";
-import type { Captured } from "../../src/model/hooks/read.ts";
 import type { HookName } from "../../src/model/hooks/names.ts";
 import { fixture, maxDifference, readFixture, readTensors } from "../support/golden.ts";
+import { part } from "../support/part.ts";
 
 const { input_ids: prompts } = readFixture<{ input_ids: number[][] }>("phi-mini/inputs.json");
 let phi: LanguageModel;
@@ -17,21 +17,6 @@ afterAll(async () => {
 });
 
 const golden = (name: string): Float32Array => expected.get(name)?.values as Float32Array;
-
-/** The part of row-major values at the given places of each axis. */
-function part(
-  { values, shape }: Captured | { values: Float32Array; shape: readonly number[] },
-  ...places: (number[] | undefined)[]
-): number[] {
-  const strides = shape.map((_, i) => shape.slice(i + 1).reduce((a, b) => a * b, 1));
-  const pick = (axis: number, offset: number): number[] =>
-    axis === shape.length
-      ? [values[offset] as number]
-      : (places[axis] ?? [...Array(shape[axis]).keys()]).flatMap((i) =>
-          pick(axis + 1, offset + i * (strides[axis] as number)),
-        );
-  return pick(0, 0);
-}
 
 describe("captures", () => {
   it("give every inner value that transformers has, within 1e-5", async () => {

@@ -96,8 +96,7 @@ function planOne(
     if (!hasHeads(hook, config)) throw new LabError("bad_input", `${hook} has no heads to select`);
     assertHeads(heads, config, hook);
   }
-  const selected =
-    positions && lengths.map((length) => resolvePositions(positions, length, { what: hook }));
+  const selected = positions && lengths.map((length) => resolvePositions(positions, length, hook));
   const counts = new Set(selected?.map((list) => list.length));
   if (counts.size > 1)
     throw new LabError(

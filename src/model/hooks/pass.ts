@@ -13,8 +13,12 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { attendWithin } from "../attention.ts";
 import type { PhiConfig } from "../config.ts";
 import type { About, HookPoint, Tap } from "../hook-points.ts";
+import { maskValues } from "../mask.ts";
 import { phi, type PhiWeights } from "../phi.ts";
+import { EditApplier } from "./apply.ts";
 import type { PlannedCapture } from "./capture.ts";
+import { EditedCells } from "./edited-cells.ts";
+import type { PlannedEdit } from "./edits.ts";
 import { isAfterLastAttention, partsOf } from "./names.ts";
 import { CaptureReader, type Captured } from "./read.ts";
 import type { RowLayout } from "./rows.ts";
@@ -32,6 +36,14 @@ export interface PassModel {
 export interface PassRequest {
   prompts: readonly (readonly number[])[];
   captures: readonly PlannedCapture[];
+  edits: readonly PlannedEdit[];
+}
+
+/** A request whose rows are laid out. */
+export interface LaidOutRequest extends PassRequest {
+  length: number;
+  layout: RowLayout;
+  cells: EditedCells;
 }
 
 export interface PassResult {
@@ -40,41 +52,39 @@ export interface PassResult {
   logits: Float32Array;
 }
 
-const NEGATIVE_INFINITY = { f16: 0xfc00, f32: -Infinity };
-
 export class Pass implements Disposable {
   readonly #graph: Graph;
   readonly #ids: Tensor;
   readonly #logits: Tensor;
+  readonly #editor: EditApplier;
   readonly #reader: CaptureReader;
-  readonly #length: number;
 
-  constructor(model: PassModel, { prompts, captures }: PassRequest) {
+  constructor(model: PassModel, request: LaidOutRequest) {
     const { weights, config, backend, mode } = model;
-    const lengths = prompts.map((ids) => ids.length);
-    const length = Math.max(...lengths);
-    const ends = lengths.map((n, b) => b * length + n - 1);
-    const cut = cutOf(captures, { ends, length, config });
-    const layout = layoutOf(lengths, length, cut);
-    const maskType = mode === "fast" ? "f16" : "f32";
-    this.#length = length;
-    this.#graph = new Graph(backend, { maxNodes: maxNodes(model, captures) });
+    const { prompts, captures, layout, cells, length } = request;
+    const { cut } = layout;
+    const ends = prompts.map((ids, b) => b * length + ids.length - 1);
+    this.#graph = new Graph(backend, { maxNodes: maxNodes(model, request) });
     const graph = this.#graph;
     try {
       const rows = layout.rows.length;
       this.#ids = graph.input("i32", [rows], "ids");
       const positions = graph.input("i32", [rows], "positions");
-      const mask = graph.input(maskType, [1, 1, length, length], "mask");
+      const mask = graph.input(mode === "fast" ? "f16" : "f32", [1, 1, length, length], "mask");
       const logitRows = cut && graph.input("i32", [cut.rows.length], "logit rows");
       const places = graph.input("i32", [ends.length], "ends");
       const reader = new CaptureReader(captures, { graph, config, layout });
+      const editor = new EditApplier(graph, cells);
       this.#reader = reader;
+      this.#editor = editor;
       const tap: Tap = Object.assign(
         (point: HookPoint, value: Tensor, about?: About) => {
-          reader.take(point, value, about);
-          return value;
+          const edited = editor.apply(point, value, about);
+          // An edited value is no longer the sum of its heads.
+          reader.take(point, edited, edited === value ? about : {});
+          return edited;
         },
-        { wants: (point: HookPoint) => reader.wants(point) },
+        { wants: (point: HookPoint) => reader.wants(point) || editor.wants(point) },
       );
       const attend = attendWithin({ batch: prompts.length, mask }, { fused: mode === "fast" });
       const logits = phi(
@@ -93,7 +103,7 @@ export class Pass implements Disposable {
       graph.output(this.#logits);
       graph.allocate();
       positions.write(Int32Array.from({ length: rows }, (_, row) => row % length));
-      mask.write(causalMask(length, maskType));
+      mask.write(maskValues(mask, (row, cell) => cell <= row));
       logitRows?.write(Int32Array.from(cut?.rows ?? []));
       places.write(Int32Array.from(ends, (end) => cut?.rows.indexOf(end) ?? end));
       reader.prepare();
@@ -110,22 +120,37 @@ export class Pass implements Disposable {
 
   /** Computes it for a request of the same form. */
   async run(
-    { prompts, captures }: PassRequest,
+    { prompts, captures, cells, length }: LaidOutRequest,
     options: { signal?: AbortSignal } = {},
   ): Promise<PassResult> {
-    const ids = new Int32Array(prompts.length * this.#length);
+    const ids = new Int32Array(prompts.length * length);
     prompts.forEach((prompt, b) => {
-      ids.set(prompt, b * this.#length);
+      ids.set(prompt, b * length);
     });
     this.#ids.write(ids);
     this.#reader.write(captures);
-    await this.#graph.compute(options);
+    await this.#editor.compute(cells, options);
     return { captured: this.#reader.read(captures), logits: this.#logits.read() };
   }
 
   [Symbol.dispose](): void {
     this.#graph[Symbol.dispose]();
   }
+}
+
+/**
+ * Finds the rows of a request.
+ *
+ * @throws LabError `bad_input` for edits of prompts and positions that are not there
+ */
+export function layOut(request: PassRequest, config: PhiConfig): LaidOutRequest {
+  const { prompts, captures, edits } = request;
+  const lengths = prompts.map((ids) => ids.length);
+  const length = Math.max(...lengths);
+  const ends = lengths.map((n, b) => b * length + n - 1);
+  const layout = layoutOf(lengths, length, cutOf(captures, { ends, length, config }));
+  const cells = new EditedCells(edits, { layout, config, within: true });
+  return { ...request, length, layout, cells };
 }
 
 /**
@@ -155,25 +180,17 @@ function layoutOf(lengths: readonly number[], length: number, cut: RowLayout["cu
     Array.from({ length }, (_, position) => (position < own ? { prompt, position } : undefined)),
   );
   const arrangement = { kind: "within", length } as const;
-  return { rows, arrangement, lengths, step: 0, ...(cut === undefined ? {} : { cut }) };
+  return { rows, arrangement, lengths, ...(cut === undefined ? {} : { cut }) };
 }
 
 /** Bounds the operations of a pass: ggml wants to know before. */
 function maxNodes(
   { config, adapterNodes }: PassModel,
-  captures: readonly PlannedCapture[],
+  { captures, cells }: LaidOutRequest,
 ): number {
   const captured = captures.reduce(
     (sum, { hook }) => sum + (hook.endsWith("hook_result") ? 24 * config.heads : 24),
     0,
   );
-  return 64 + 160 * config.layers + adapterNodes + captured;
-}
-
-/** 0 where a token may look, −∞ where not: `[T, T]`. */
-function causalMask(length: number, type: "f16" | "f32"): Uint16Array | Float32Array {
-  const values = new (type === "f16" ? Uint16Array : Float32Array)(length * length);
-  for (let t = 0; t < length; t++)
-    values.fill(NEGATIVE_INFINITY[type], t * length + t + 1, (t + 1) * length);
-  return values;
+  return 64 + 160 * config.layers + adapterNodes + captured + cells.nodes;
 }

@@ -1,6 +1,13 @@
 /** The last few passes with their graphs, so that asking for the same again costs no building. */
 import type { PlannedCapture } from "./capture.ts";
-import { Pass, type PassModel, type PassRequest, type PassResult } from "./pass.ts";
+import {
+  layOut,
+  Pass,
+  type LaidOutRequest,
+  type PassModel,
+  type PassRequest,
+  type PassResult,
+} from "./pass.ts";
 
 /** Passes kept, and the bytes of their values at most; the last one is kept whatever its size. */
 const KEPT = { passes: 8, sizeBytes: 2 ** 28 };
@@ -18,12 +25,13 @@ export class Passes implements Disposable {
     request: PassRequest,
     options: { signal?: AbortSignal },
   ): Promise<PassResult> {
-    const key = `${this.#numberOf(owner)} ${keyOf(request)}`;
-    const pass = this.#kept.get(key)?.pass ?? new Pass(model, request);
+    const laidOut = layOut(request, model.config);
+    const key = `${this.#numberOf(owner)} ${keyOf(laidOut)}`;
+    const pass = this.#kept.get(key)?.pass ?? new Pass(model, laidOut);
     this.#kept.delete(key);
     this.#kept.set(key, { pass, owner });
     this.#trim();
-    return pass.run(request, options);
+    return pass.run(laidOut, options);
   }
 
   /** Frees what was kept for an owner whose weights are about to go. */
@@ -55,8 +63,8 @@ export class Passes implements Disposable {
   }
 }
 
-/** Everything that the graph of a request depends on: not its ids, nor the values of directions. */
-function keyOf({ prompts, captures }: PassRequest): string {
+/** Everything that the graph of a request depends on: not its ids, nor the numbers of directions and edits. */
+function keyOf({ prompts, captures, cells }: LaidOutRequest): string {
   const form = ({ name, hook, selected, heads, units, reduce }: PlannedCapture): unknown[] => [
     name,
     hook,
@@ -65,5 +73,5 @@ function keyOf({ prompts, captures }: PassRequest): string {
     units,
     typeof reduce === "object" && "project" in reduce ? reduce.project.length : reduce,
   ];
-  return JSON.stringify([prompts.map((ids) => ids.length), captures.map(form)]);
+  return JSON.stringify([prompts.map((ids) => ids.length), captures.map(form), cells.form]);
 }

@@ -20,7 +20,7 @@ export interface Token {
 /** Where the scores and patterns of a batch lie: `[B, N, T, S]`, or one such tensor for each sequence. */
 export type Arrangement =
   | { kind: "within"; length: number }
-  | { kind: "apart"; sequences: readonly { start: number; rows: number; span: number }[] };
+  | { kind: "apart"; sequences: readonly { start: number; rows: number }[] };
 
 export interface RowLayout {
   /** The token of each row; undefined for padding. */
@@ -30,8 +30,6 @@ export interface RowLayout {
   arrangement: Arrangement;
   /** Tokens of each prompt, from whose end negative positions count. */
   lengths: readonly number[];
-  /** 0 where prompts are read, the number of the token where texts are continued. */
-  step: number;
 }
 
 /** One row of the table that a value is: `[R, …]`, `[R·N, …]` with heads apart, `[B·N·T, S]` for scores. */
@@ -97,37 +95,63 @@ function scoreCells(
  *
  * @throws LabError `bad_input` for positions outside the prompt
  */
-export function resolvePositions(
+export function resolvePositions(selection: Positions, length: number, what: string): number[] {
+  if (isList(selection)) {
+    const wrong = selection.find((p) => !Number.isInteger(p) || p < -length || p >= length);
+    if (wrong !== undefined || selection.length === 0)
+      throw outside(what, wrong === undefined ? "no positions" : `position ${wrong}`, length);
+    return selection.map((p) => fromStart(p, length));
+  }
+  const [from, to] = rangeOf(selection, length);
+  if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to > length || from >= to)
+    throw outside(what, `positions ${selection.from ?? 0}…${selection.to ?? length}`, length);
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+/**
+ * Whether a position belongs to a selection, also behind the end of the prompt, where a text grows.
+ *
+ * @throws LabError `bad_input` for positions before the start, and with `within` for those behind the end
+ */
+export function positionFilter(
   selection: Positions,
   length: number,
-  { what, open = false }: { what: string; open?: boolean },
-): number[] {
-  const absolute = (p: number): number => (p < 0 ? length + p : p);
-  if ("length" in selection) {
-    const list = selection;
-    const wrong = list.find(
-      (p) => !Number.isInteger(p) || absolute(p) < 0 || (!open && absolute(p) >= length),
-    );
-    if (wrong !== undefined || list.length === 0)
-      throw new LabError(
-        "bad_input",
-        list.length === 0
-          ? `${what}: no positions are given`
-          : `${what}: position ${wrong} of a prompt of ${length} tokens`,
-        { hint: `Its positions are 0…${length - 1}, or -1…-${length} from the end.` },
-      );
-    return list.map(absolute);
+  { what, within }: { what: string; within: boolean },
+): (position: number) => boolean {
+  if (within) {
+    const found = new Set(resolvePositions(selection, length, what));
+    return (position) => found.has(position);
   }
-  const { from = 0, to = length } = selection as { from?: number; to?: number };
-  const [first, end] = [absolute(from), absolute(to)];
-  const whole = Number.isInteger(first) && Number.isInteger(end);
-  if (!whole || first < 0 || (!open && (end > length || first >= end)))
-    throw new LabError(
-      "bad_input",
-      `${what}: positions ${from}…${to} of a prompt of ${length} tokens`,
-      { hint: `The range must lie in 0…${length}; its end does not count.` },
-    );
-  return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
+  if (isList(selection)) {
+    const wrong = selection.find((p) => p < -length);
+    if (wrong !== undefined) throw outside(what, `position ${wrong}`, length);
+    const found = new Set(selection.map((p) => fromStart(p, length)));
+    return (position) => found.has(position);
+  }
+  const [from, to] = rangeOf(selection, length);
+  if (from < 0) throw outside(what, `positions from ${selection.from}`, length);
+  return (position) => position >= from && (selection.to === undefined || position < to);
+}
+
+function isList(selection: Positions): selection is readonly number[] {
+  return Array.isArray(selection);
+}
+
+function fromStart(position: number, length: number): number {
+  return position < 0 ? length + position : position;
+}
+
+function rangeOf(
+  { from = 0, to }: { from?: number | undefined; to?: number | undefined },
+  length: number,
+): [from: number, to: number] {
+  return [fromStart(from, length), to === undefined ? length : fromStart(to, length)];
+}
+
+function outside(what: string, asked: string, length: number): LabError {
+  return new LabError("bad_input", `${what}: ${asked} of a prompt of ${length} tokens`, {
+    hint: `Its positions are 0…${length - 1}, or -1…-${length} from the end; the end of a range does not count.`,
+  });
 }
 
 /** Heads that exist, as given. */
