@@ -80,14 +80,14 @@ function byOperation(times) {
 
 const sum = (groups, kind) =>
   groups
-    .filter(({ operation }) => operation.startsWith(kind))
+    .filter(({ operation }) => operation.toUpperCase().startsWith(kind.toUpperCase()))
     .reduce((s, { share }) => s + share, 0);
 
 const results = [];
 for (const name of values.shapes.split(",")) {
   const [width, layers] = name.split("x").map(Number);
   const peers = [new Peer("philab", "train.mjs")];
-  if (values.python) peers.push(new Peer("PyTorch", "train_torch.py", values.python));
+  if (values.python) peers.push(new Peer("PyTorch", "train_torch.py", { program: values.python }));
   const found = new Map(peers.map((peer) => [peer, { ms: [], losses: [] }]));
   for (const peer of peers) {
     await peer.ask({ command: "open", model: shape(width, layers), batch, length, threads });

@@ -6,11 +6,17 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export class Peer {
-  /** @param program - what runs the script; Node itself by default */
-  constructor(name, script, program = process.execPath) {
+  /**
+   * @param program - what runs the script; Node itself by default
+   * @param env - variables besides those of this process
+   */
+  constructor(name, script, { program = process.execPath, env = {} } = {}) {
     this.name = name;
     const file = fileURLToPath(new URL(script, import.meta.url));
-    this.child = spawn(program, [file], { stdio: ["pipe", "pipe", "inherit"] });
+    this.child = spawn(program, [file], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, ...env },
+    });
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
   }
 

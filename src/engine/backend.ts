@@ -5,6 +5,7 @@
 import koffi from "koffi";
 import { invariant, LabError } from "../base/errors.ts";
 import type { GgmlApi, Pointer } from "./api.ts";
+import { kernelStatus, type Kernels } from "../kernels/kernels.ts";
 import { DTYPES } from "./dtypes.ts";
 import { setTensorBuffer } from "./layout.ts";
 import { installedPackages, library, type DeviceKind } from "./library.ts";
@@ -92,6 +93,8 @@ export interface BackendOptions {
 export class Backend {
   readonly device: DeviceInfo;
   readonly threads: number;
+  /** Kernels of our own, where this device can run them. */
+  readonly kernels: Kernels | undefined;
   readonly #api: GgmlApi;
   #pointer: Pointer | undefined;
   /** The processor beside a graphics card, for operations that the card lacks. */
@@ -115,6 +118,7 @@ export class Backend {
     this.#pointer = pointer;
     this.device = found;
     this.threads = threads;
+    this.kernels = kind === "cpu" ? kernelStatus().kernels : undefined;
     try {
       // A token that ggml's own getter reads: `ggml_get_no_alloc(token)` answers whether to stop.
       this.#cancelToken = new Context({ tensors: 1 });

@@ -121,3 +121,29 @@ export function flashAttention(
   api.ggml_flash_attn_ext_set_prec(result, PRECISION_F32);
   return result;
 }
+
+/** `GGML_N_TASKS_MAX`: every thread takes part. */
+const ALL_THREADS = -1;
+
+/** The result of a kernel of our own, which reads `inputs`; a profile calls it `name`. */
+export function kernelOperation(
+  context: Pointer,
+  { name, kernel, inputs, dtype, shape }: KernelCall,
+): Pointer {
+  const { api } = library();
+  const sources = BigUint64Array.from(inputs);
+  const count = sources.length;
+  const { id } = DTYPES[dtype];
+  const ne = reversed(shape, 1);
+  const result = api.ggml_custom_4d(context, id, ...ne, sources, count, kernel, ALL_THREADS, null);
+  setName(result, name);
+  return result;
+}
+
+interface KernelCall {
+  name: string;
+  kernel: Pointer;
+  inputs: readonly Pointer[];
+  dtype: DType;
+  shape: Shape;
+}

@@ -5,19 +5,9 @@
  */
 import koffi from "koffi";
 import { LabError } from "../base/errors.ts";
+import { TENSOR_OFFSET } from "../kernels/frame.ts";
 import type { GgmlApi, Pointer } from "./api.ts";
 import { DTYPES, type DType } from "./dtypes.ts";
-
-/** Byte offsets inside `struct ggml_tensor` (ggml 0.25, 64-bit). */
-const TENSOR_OFFSET = {
-  buffer: 8,
-  ne: 16,
-  nb: 48,
-  src: 152,
-  viewSource: 232,
-  data: 248,
-  name: 256,
-} as const;
 
 export function assertLayout(api: GgmlApi): void {
   const wrong: string[] = [];
@@ -51,6 +41,8 @@ export function assertLayout(api: GgmlApi): void {
     expect("view_src", readPointer(view, TENSOR_OFFSET.viewSource), b);
     expect("view_src", readPointer(a, TENSOR_OFFSET.viewSource), null);
     expect("data", readPointer(a, TENSOR_OFFSET.data), null);
+    koffi.encode(a, TENSOR_OFFSET.data, "void *", a);
+    expect("data", api.ggml_get_data(a), a);
     expect("buffer", readPointer(a, TENSOR_OFFSET.buffer), null);
     expect("name", koffi.decode(a, TENSOR_OFFSET.name, "char", 6), "layout");
   } finally {
@@ -62,6 +54,11 @@ export function assertLayout(api: GgmlApi): void {
 /** Points a header at a buffer, as llama.cpp does to ask a device about an operation before any memory exists. */
 export function setTensorBuffer(tensor: Pointer, buffer: Pointer | null): void {
   koffi.encode(tensor, TENSOR_OFFSET.buffer, "void *", buffer);
+}
+
+/** A tensor's name, of at most 63 bytes. */
+export function nameOf(tensor: Pointer): string {
+  return koffi.decode(tensor, TENSOR_OFFSET.name, "char", 64) as string;
 }
 
 /** The tensor whose memory a view shows; the tensor itself where it is none. */

@@ -2,12 +2,12 @@
 import { performance } from "node:perf_hooks";
 import type { Pointer } from "./api.ts";
 import type { Backend } from "./backend.ts";
-import { readHeader, sourceOf } from "./layout.ts";
+import { nameOf, readHeader, sourceOf } from "./layout.ts";
 import { library } from "./library.ts";
 import { Context } from "./memory.ts";
 
 export interface OperationTime {
-  /** ggml's name: `MUL_MAT`, `ADD`, … */
+  /** ggml's name: `MUL_MAT`, `ADD`, …; for kernels of our own the same in lower case. */
   operation: string;
   /** Row-major sizes of the result, then of the inputs. */
   shapes: readonly (readonly number[])[];
@@ -27,7 +27,8 @@ export function timeOperations(backend: Backend, graph: Pointer): OperationTime[
   try {
     for (let i = 0; i < api.ggml_graph_n_nodes(graph); i++) {
       const node = api.ggml_graph_node(graph, i);
-      const operation = api.ggml_op_desc(node) ?? "";
+      const described = api.ggml_op_desc(node) ?? "";
+      const operation = described === "CUSTOM" ? nameOf(node) : described;
       if (VIEWS.has(operation)) continue;
       api.ggml_graph_clear(single);
       api.ggml_graph_add_node(single, node);

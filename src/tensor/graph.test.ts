@@ -239,8 +239,12 @@ describe("computing", () => {
     await graph.compute();
     x.write(Float32Array.of(1, 2, 3, 4, 5, 6));
     const times = graph.profile();
-    expect(times.map(({ operation }) => operation)).toEqual(["SCALE", "MUL_MAT", "SCALE"]);
-    expect(times[1]?.shapes.map((shape) => shape.slice(2))).toEqual([
+    expect(times.map(({ operation }) => operation.toUpperCase())).toEqual([
+      "SCALE",
+      "MUL_MAT",
+      "SCALE",
+    ]);
+    expect(times[1]?.shapes.slice(0, 3).map((shape) => shape.slice(2))).toEqual([
       [2, 2],
       [2, 3],
       [2, 3],

@@ -248,6 +248,7 @@ describe("philab doctor and bench", () => {
       device: "cpu",
       threads: 1,
       engine: { tested: true },
+      kernels: { reason: expect.any(String) as string },
       settings: { threads: { value: 1, name: "PHILAB_THREADS" }, mode: { from: "default" } },
     });
   });

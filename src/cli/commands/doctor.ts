@@ -12,6 +12,7 @@ import {
   TESTED_VERSIONS,
   type DeviceKind,
 } from "../../engine/library.ts";
+import { kernelStatus } from "../../kernels/kernels.ts";
 import { productSpeed, readBandwidth } from "../../tensor/probe.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
@@ -38,6 +39,7 @@ export const command = defineCommand({
     const { version, packageName, cpuVariant } = library(device);
     using backend = new Backend({ device, threads: settings.threads });
     const repacked = backend.repackedBufferTypes.map(({ name }) => name);
+    const kernels = kernelsOf(backend);
     const devices = listDevices(device).map(({ name, description, kind, totalBytes }) => ({
       name,
       description,
@@ -66,6 +68,7 @@ export const command = defineCommand({
       device,
       threads: settings.threads,
       cpu: { model: cpuModel(), features: cpuFeatures(), variant: cpuVariant ?? null, repacked },
+      kernels,
       devices,
       ...measured,
       settings: Object.fromEntries(
@@ -87,6 +90,7 @@ export const command = defineCommand({
             ["processor", `${result.cpu.model} (${cpuVariant ?? "one build for all"})`],
             ["features", result.cpu.features.join(" ")],
             ["repacks as", repacked.join(", ") || "nothing"],
+            ["own kernels", `${kernels.instructions ?? "none"} (${kernels.reason})`],
             ...devices.map(({ name, description, tested }): [string, string] => [
               "found",
               `${name}: ${description}${tested ? "" : " (not covered by philab's tests)"}`,
@@ -116,6 +120,13 @@ export const command = defineCommand({
     );
   },
 });
+
+/** Which kernels of philab's own take over products from ggml, and why those. */
+function kernelsOf({ kernels, device }: Backend): { instructions: string | null; reason: string } {
+  if (device.kind !== "cpu")
+    return { instructions: null, reason: `the ${device.kind} device computes` };
+  return { instructions: kernels?.level ?? null, reason: kernelStatus().reason };
+}
 
 function advise({
   version,

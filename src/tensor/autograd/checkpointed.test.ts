@@ -9,7 +9,7 @@ import { checkpointed } from "./checkpointed.ts";
 import { gradients } from "./gradients.ts";
 
 const backend = testBackend();
-const [rows, width, depth] = [64, 32, 8];
+const [rows, width, depth] = [256, 32, 12];
 
 /** Gradients of a chain of residual blocks with respect to all weights and the input. */
 async function chain(recompute: boolean): Promise<{ values: Float32Array[]; sizeBytes: number }> {

@@ -1,4 +1,7 @@
-/** Matrix products. ggml's own product is `a · bᵀ`: rows of both operands are read side by side. */
+/**
+ * Matrix products. ggml's own product is `a · bᵀ`: rows of both operands are read side by side. Kernels of our own take f32
+ * operands in any arrangement, so that nothing is transposed for them.
+ */
 import { DTYPES } from "../../engine/dtypes.ts";
 import * as emit from "../../engine/emit.ts";
 import { library } from "../../engine/library.ts";
@@ -7,7 +10,8 @@ import type { Tensor } from "../tensor.ts";
 import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./check.ts";
 import { transposedCopy } from "./copy.ts";
 import { add } from "./elementwise.ts";
-import { packed, reshape } from "./layout.ts";
+import { packed, reshape, transpose } from "./layout.ts";
+import { kernelProduct, readsTransposedViews } from "./product-kernel.ts";
 
 /**
  * `x · wᵀ`.
@@ -34,16 +38,16 @@ export function matmulTransposed(x: Tensor, w: Tensor): Tensor {
     .slice(0, -2)
     .every((n, i) => (batch[batch.length - (w.rank - 2) + i] ?? 0) % n === 0);
   if (!fits) refuse(op, [x, w], "leading axes do not stretch");
+  const graph = graphOf(op, [x, w]);
+  const shape = [...batch, x.dim(-2), w.dim(-2)];
+  const own = kernelProduct(graph, x, w);
+  if (own !== undefined)
+    return graph.result(own, { dtype: "f32", shape, made: { op, inputs: [x, w] } });
   const a = viewable(w) ? w : packed(w);
   // Between f32 operands ggml is fast where the first is contiguous; other types convert it on the way.
   const b = rowsAreDense(x) && (x.contiguous || w.dtype !== "f32") ? x : packed(x);
-  const graph = graphOf(op, [x, w]);
   const pointer = graph.emit((c) => emit.product(c, a.pointer, b.pointer));
-  return graph.result(pointer, {
-    dtype: "f32",
-    shape: [...batch, x.dim(-2), w.dim(-2)],
-    made: { op, inputs: [b, a] },
-  });
+  return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [b, a] } });
 }
 
 /** Rows dense and not transposed: what ggml's product reads without a copy. */
@@ -51,10 +55,18 @@ function viewable(t: Tensor): boolean {
   return rowsAreDense(t) && (t.strides.at(-2) ?? 0) >= DTYPES[t.dtype].blockBytes;
 }
 
-/** `a · b`, both f32: `[..., T, K] · [..., K, M]` → `[..., T, M]`. Copies `b` transposed. */
+/** `a · b`, both f32: `[..., T, K] · [..., K, M]` → `[..., T, M]`. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   requireFloat32("matmul", a, b);
-  return matmulTransposed(a, transposedCopy(b));
+  return matmulTransposed(a, transposedOperand(b, a));
+}
+
+/** An operand with its last two axes exchanged, for a product in a graph: a view where the product reads views, else a copy. */
+export function transposedOperand(x: Tensor, ...others: readonly Tensor[]): Tensor {
+  const graph = graphOf("transpose", [x, ...others]);
+  const joined = x.graph === undefined ? graph.use(x) : x;
+  const readsViews = x.dtype === "f32" && readsTransposedViews(joined);
+  return readsViews ? transpose(joined) : transposedCopy(joined);
 }
 
 /**
@@ -65,14 +77,17 @@ export function outerProduct(a: Tensor, b: Tensor): Tensor {
   requireFloat32(op, a, b);
   if (a.rank < 2 || a.rank !== b.rank || !sameShape(a.shape.slice(0, -1), b.shape.slice(0, -1)))
     refuse(op, [a, b], "needs the same rows in both");
-  const rows = viewable(b) ? b : packed(b);
   const graph = graphOf(op, [a, b]);
+  const shape = [...a.shape.slice(0, -2), a.dim(-1), b.dim(-1)];
+  if (readsTransposedViews(a, b)) {
+    const [x, w] = [transposedOperand(a, b), transposedOperand(b, a)];
+    const own = kernelProduct(graph, x, w);
+    if (own !== undefined)
+      return graph.result(own, { dtype: "f32", shape, made: { op, inputs: [a, b] } });
+  }
+  const rows = viewable(b) ? b : packed(b);
   const pointer = graph.emit((c) => library().api.ggml_out_prod(c, rows.pointer, a.pointer));
-  return graph.result(pointer, {
-    dtype: "f32",
-    shape: [...a.shape.slice(0, -2), a.dim(-1), b.dim(-1)],
-    made: { op, inputs: [a, rows] },
-  });
+  return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [a, rows] } });
 }
 
 /** A linear layer, `x · wᵀ + bias`: `[..., K]` → `[..., M]` with `w` `[M, K]` and `bias` `[M]`. */

@@ -1,7 +1,7 @@
 /** Gradients of matrix products. */
-import { cast, transposedCopy } from "../../ops/copy.ts";
+import { cast } from "../../ops/copy.ts";
 import { contiguous, reshape } from "../../ops/layout.ts";
-import { matmul, matmulTransposed, outerProduct } from "../../ops/product.ts";
+import { matmul, matmulTransposed, outerProduct, transposedOperand } from "../../ops/product.ts";
 import { sumTo } from "../../ops/reduce.ts";
 import { sameShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -23,13 +23,13 @@ export const productRules: Rules = {
   ),
 };
 
-/** Transposed copies: the gradients of all weights that read the same tensor share one. */
-const turnedCopies = new WeakMap<Tensor, Tensor>();
+/** Transposed operands: the gradients of all weights that read the same tensor share one. */
+const turnedOperands = new WeakMap<Tensor, Tensor>();
 
 function turned(x: Tensor): Tensor {
-  let copy = turnedCopies.get(x);
-  if (copy === undefined) turnedCopies.set(x, (copy = transposedCopy(x)));
-  return copy;
+  let operand = turnedOperands.get(x);
+  if (operand === undefined) turnedOperands.set(x, (operand = transposedOperand(x)));
+  return operand;
 }
 
 /** Adds up the gradients of a matrix that served several neighbours: `[..., g·n, M, K]` → `[..., n, M, K]`. */

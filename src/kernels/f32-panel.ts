@@ -1,0 +1,112 @@
+/**
+ * First half of the f32 product: copies a panel of b, up to `kc` values deep and `columns` wide, into memory of its own,
+ * in the order in which the tile reads it: value (k, j) at `panel + (k · vectors · lanes + j) · 4`.
+ *
+ * | register | holds |
+ * |---|---|
+ * | rcx | b(k, j), the next value to read |
+ * | rdx | where it goes |
+ * | rax | vectors or squares left |
+ * | rbx | column groups left |
+ * | rbp | the start of the column group in b |
+ * | r10 | kc: values in this step |
+ * | r11 | the panel |
+ */
+import type { Assembler } from "./assembler.ts";
+import type { ProductShape } from "./f32-product.ts";
+import { mem, r10, r11, r8, rax, rbp, rbx, rcx, rdx } from "./operands.ts";
+import { transposeSquare } from "./transpose.ts";
+import type { Lanes, MaskSlot } from "./vector-level.ts";
+
+export interface PanelMasks {
+  /** Columns of the last vector of the last panel. */
+  columns: MaskSlot;
+  /** Values in the last square of a transposed panel: K mod lanes. */
+  inner: MaskSlot;
+}
+
+interface Panel {
+  lanes: Lanes;
+  columns: number;
+  masks: PanelMasks;
+}
+
+/** Packs from rcx, whose columns (rows of wᵀ) or rows lie side by side. */
+export function packPanel(a: Assembler, shape: ProductShape, panel: Panel): void {
+  if (shape.b.columnStride === 4) packRows(a, shape.b.innerStride, panel);
+  else packTurned(a, shape, panel);
+}
+
+/** Each row of b is copied as it lies. */
+function packRows(a: Assembler, rowStride: number, { lanes, columns, masks }: Panel): void {
+  const vectors = Math.ceil(columns / lanes.count);
+  a.mov(rdx, r11);
+  a.mov(rax, r10);
+  const loop = a.here();
+  for (let j = 0; j < vectors; j++) {
+    const from = mem(rcx, j * lanes.bytes);
+    if ((j + 1) * lanes.count > columns) lanes.loadMasked(a, masks.columns, lanes.vector(j), from);
+    else a.v.vmovups(lanes.vector(j), from);
+  }
+  for (let j = 0; j < vectors; j++) a.v.vstoreups(mem(rdx, j * lanes.bytes), lanes.vector(j));
+  a.add(rcx, rowStride);
+  a.add(rdx, vectors * lanes.bytes);
+  a.sub(rax, 1);
+  a.jumpIf("notEqual", loop);
+}
+
+/** Rows of w become columns, a square at a time. */
+function packTurned(a: Assembler, shape: ProductShape, { lanes, columns, masks }: Panel): void {
+  const vectors = Math.ceil(columns / lanes.count);
+  const pitch = vectors * lanes.bytes;
+  const { columnStride } = shape.b;
+  const rest = shape.inner % lanes.count;
+  const square = (rows: number, depth: number): void => {
+    for (let i = 0; i < lanes.count; i++) {
+      const to = lanes.vector(i);
+      const from = mem(rcx, i * columnStride);
+      if (i >= rows) lanes.clear(a, to);
+      else if (depth === lanes.count) a.v.vmovups(to, from);
+      else lanes.loadMasked(a, masks.inner, to, from);
+    }
+    const turned = transposeSquare(a, lanes);
+    turned.slice(0, depth).forEach((vector, k) => {
+      a.v.vstoreups(mem(rdx, k * pitch), vector);
+    });
+  };
+  /** All of the step's values of `rows` columns, from rbp to r8. */
+  const group = (rows: number): void => {
+    const [squares, last, end] = [a.label(), a.label(), a.label()];
+    a.mov(rcx, rbp);
+    a.mov(rdx, r8);
+    a.mov(rax, r10);
+    a.bind(squares);
+    a.cmp(rax, lanes.count);
+    a.jumpIf("below", last);
+    square(rows, lanes.count);
+    a.add(rcx, lanes.bytes);
+    a.add(rdx, lanes.count * pitch);
+    a.sub(rax, lanes.count);
+    a.jump(squares);
+    a.bind(last);
+    if (rest > 0) {
+      a.cmp(rax, 0);
+      a.jumpIf("equal", end);
+      square(rows, rest);
+      a.bind(end);
+    }
+  };
+  const full = Math.floor(columns / lanes.count);
+  a.mov(rbp, rcx);
+  a.mov(r8, r11);
+  if (full > 0) {
+    a.mov(rbx, full);
+    const groups = a.here();
+    group(lanes.count);
+    a.add(rbp, lanes.count * columnStride);
+    a.add(r8, lanes.bytes);
+    a.sub(rbx, 1);
+    a.jumpIf("notEqual", groups);
+  }
+  if (full < vectors) group(columns - full * lanes.count);
+}

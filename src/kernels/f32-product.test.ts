@@ -1,0 +1,24 @@
+import fc from "fast-check";
+import { describe, it } from "vitest";
+import { checkProduct, productCases } from "../../test/support/f32-product-fuzz.ts";
+import { detectFeatures } from "./cpu-features.ts";
+import { kernelStatus } from "./kernels.ts";
+
+describe("the f32 product", () => {
+  for (const [level, feature] of [
+    ["avx512", "avx512bw"],
+    ["avx2", "avx2"],
+  ] as const)
+    it.runIf(detectFeatures()?.has(feature))(
+      `multiplies in any arrangement, and touches nothing else, with ${level}`,
+      () => {
+        const { kernels } = kernelStatus(level);
+        fc.assert(
+          fc.property(productCases(3), (test) => {
+            if (kernels !== undefined) checkProduct(kernels, test);
+          }),
+          { numRuns: 100 },
+        );
+      },
+    );
+});

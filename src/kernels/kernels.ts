@@ -1,0 +1,84 @@
+/**
+ * Which kernels of our own run in this process, and the kernels themselves: assembled at the first use of a shape, kept after.
+ *
+ * `PHILAB_KERNELS` chooses: `avx512` or `avx2` limits them to these instructions, `ggml` turns all of them off. Where the
+ * processor lacks the instructions, or the system refuses executable memory, ggml computes everything.
+ */
+import { LabError } from "../base/errors.ts";
+import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
+import { executableCopy } from "./executable-memory.ts";
+import { assembleF32Product, scratchBytes, type ProductShape } from "./f32-product.ts";
+import type { VectorLevel } from "./vector-level.ts";
+
+/** Kernels kept at most; what comes after them is left to ggml. */
+const MAX_KERNELS = 4096;
+
+const NEEDED: Record<VectorLevel, readonly CpuFeature[]> = {
+  avx512: ["avx2", "fma", "avx512f", "avx512bw", "avx512vl"],
+  avx2: ["avx2", "fma"],
+};
+
+/** A callable kernel, and the scratch memory that its operation needs as its last input. */
+export interface Kernel {
+  address: bigint;
+  scratchBytes: number;
+}
+
+/** Whether kernels run, and in a few words why or why not. */
+export interface KernelStatus {
+  kernels: Kernels | undefined;
+  reason: string;
+}
+
+export class Kernels {
+  readonly level: VectorLevel;
+  readonly #cache = new Map<string, bigint | undefined>();
+
+  constructor(level: VectorLevel) {
+    this.level = level;
+  }
+
+  /** The product of matrices of a shape on `threads` threads; undefined where there is no room for another kernel. */
+  f32Product(shape: ProductShape, threads: number): Kernel | undefined {
+    const address = this.#find(`f32 ${JSON.stringify(shape)}`, () =>
+      assembleF32Product(shape, this.level),
+    );
+    if (address === undefined) return undefined;
+    return { address, scratchBytes: scratchBytes(shape, this.level, threads) };
+  }
+
+  #find(key: string, assemble: () => Uint8Array): bigint | undefined {
+    if (!this.#cache.has(key)) {
+      if (this.#cache.size >= MAX_KERNELS) return undefined;
+      this.#cache.set(key, executableCopy(assemble()));
+    }
+    return this.#cache.get(key);
+  }
+}
+
+const statuses = new Map<string, KernelStatus>();
+
+/** The kernels of this process under a value of `PHILAB_KERNELS`. Throws `bad_input` for one that means nothing. */
+export function kernelStatus(choice = process.env["PHILAB_KERNELS"] ?? ""): KernelStatus {
+  let status = statuses.get(choice);
+  if (status === undefined) statuses.set(choice, (status = choose(choice)));
+  return status;
+}
+
+function choose(choice: string): KernelStatus {
+  if (!["", "avx512", "avx2", "ggml"].includes(choice))
+    throw new LabError("bad_input", `PHILAB_KERNELS is "${choice}"`, {
+      hint: "It takes avx512, avx2 or ggml; without it the best that the processor has is used.",
+    });
+  const none = (reason: string): KernelStatus => ({ kernels: undefined, reason });
+  if (choice === "ggml") return none("turned off by PHILAB_KERNELS");
+  if (process.arch !== "x64") return none(`there are none for ${process.arch}`);
+  const features = detectFeatures();
+  if (features === undefined) return none("the system refuses executable memory");
+  const wanted: readonly VectorLevel[] =
+    choice === "avx2" || choice === "avx512" ? [choice] : ["avx512", "avx2"];
+  const level = wanted.find((candidate) => NEEDED[candidate].every((f) => features.has(f)));
+  if (level === undefined) return none(`the processor lacks ${wanted.at(-1) ?? ""}`);
+  const chosen = choice === "" ? "the best that this processor has" : "chosen by PHILAB_KERNELS";
+  return { kernels: new Kernels(level), reason: chosen };
+}
