@@ -11,7 +11,6 @@ import { Backend } from "../../dist/engine/backend.js";
 import { attendWithin } from "../../dist/model/attention.js";
 import { configFromJson } from "../../dist/model/config.js";
 import { phi } from "../../dist/model/phi.js";
-import { gradients } from "../../dist/tensor/autograd/gradients.js";
 import { Graph } from "../../dist/tensor/graph.js";
 import { crossEntropy } from "../../dist/tensor/ops/index.js";
 import { Optimizer } from "../../dist/tensor/optimizers.js";
@@ -44,7 +43,7 @@ async function open({ model: json, batch, length, threads }) {
   const attend = attendWithin({ batch, mask }, { fused: false });
   const logits = phi(model.weights, config, { ids, positions, attend }, { mode: "reference" });
   const loss = crossEntropy(logits, targets, counts);
-  optimizer.accumulate(gradients(loss, optimizer.parameters));
+  optimizer.accumulateFrom(loss);
   graph.output(loss);
   graph.allocate();
   const documents = new Int32Array(rows);

@@ -181,6 +181,7 @@ const FUNCTIONS = {
   ggml_rms_norm_back: ["pointer", "pointer", "pointer", "pointer", "float"],
   ggml_fill: ["pointer", "pointer", "pointer", "float"],
   ggml_fill_inplace: ["pointer", "pointer", "pointer", "float"],
+  ggml_arange: ["pointer", "pointer", "float", "float", "float"],
   ggml_repeat_4d: ["pointer", "pointer", "pointer", "int64", "int64", "int64", "int64"],
   ggml_repeat_back: binary,
   ggml_concat: ["pointer", "pointer", "pointer", "pointer", "int"],

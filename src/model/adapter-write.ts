@@ -57,14 +57,29 @@ export async function writeAdapter(
   else await writePeft(adapter, to, options);
 }
 
+/** How PEFT names a part of a module in a file: that of the model inside its own model. */
+export function peftName(name: string): string {
+  return `base_model.model.${name}`;
+}
+
 async function writePeft(
   adapter: AdapterSource,
   to: string,
   { replace = false, signal }: WriteAdapterOptions,
 ): Promise<void> {
   const abort = signal === undefined ? {} : { signal };
+  const write = (directory: string): Promise<void> => writePeftFiles(adapter, directory, abort);
+  await writeDirectoryAtomic(to, write, { replace, ...abort });
+}
+
+/** Fills an existing folder as PEFT's `save_pretrained` does. Throws `bad_input` for values that are no numbers. */
+export async function writePeftFiles(
+  adapter: AdapterSource,
+  directory: string,
+  abort: { signal?: AbortSignal } = {},
+): Promise<void> {
   const tensors = [...adapter.modules].flatMap(([name, source]) => {
-    const at = `base_model.model.${name}`;
+    const at = peftName(name);
     const magnitude = `${at}.lora_magnitude_vector`;
     return tensorsOf(source, {
       a: `${at}.lora_A.weight`,
@@ -72,13 +87,10 @@ async function writePeft(
       ...(adapter.config.useDora ? { magnitude } : {}),
     });
   });
-  const write = async (directory: string): Promise<void> => {
-    const config = JSON.stringify(configToPeft(adapter.config), null, 2);
-    await writeTextAtomic(join(directory, ADAPTER_CONFIG_FILE), `${config}\n`);
-    const options = { metadata: { format: "pt" }, ...abort };
-    await writeSafetensors(join(directory, ADAPTER_FILE), tensors, dataOf(tensors), options);
-  };
-  await writeDirectoryAtomic(to, write, { replace, ...abort });
+  const config = JSON.stringify(configToPeft(adapter.config), null, 2);
+  await writeTextAtomic(join(directory, ADAPTER_CONFIG_FILE), `${config}\n`);
+  const options = { metadata: { format: "pt" }, ...abort };
+  await writeSafetensors(join(directory, ADAPTER_FILE), tensors, dataOf(tensors), options);
 }
 
 async function writeGgufAdapter(

@@ -4,9 +4,10 @@
  */
 import { LabError } from "../base/errors.ts";
 import type { Backend } from "../engine/backend.ts";
+import { eachGradient } from "./autograd/gradients.ts";
 import { Graph } from "./graph.ts";
-import { broadcastTo } from "./ops/copy.ts";
-import { reshape } from "./ops/layout.ts";
+import { reshape, slice } from "./ops/layout.ts";
+import { assign } from "./ops/lookup.ts";
 import { mul } from "./ops/elementwise.ts";
 import { matmulTransposed } from "./ops/product.ts";
 import { sumAll } from "./ops/reduce.ts";
@@ -52,7 +53,7 @@ interface Slot {
 export class Optimizer implements Disposable {
   readonly #store: TensorStore;
   readonly #slots: readonly Slot[];
-  readonly #norms: { graph: Graph; squares: readonly Tensor[] };
+  readonly #norms: { graph: Graph; squares: Tensor };
   readonly #update: { graph: Graph; clip: Tensor; numbers: readonly Tensor[] };
   #steps = 0;
 
@@ -131,6 +132,17 @@ export class Optimizer implements Disposable {
   }
 
   /**
+   * Records, in the graph that computes a loss, that its gradients are added to those of the step to come, each as soon as
+   * it is there.
+   */
+  accumulateFrom(loss: Tensor): void {
+    eachGradient(loss, this.parameters, (gradient, i) => {
+      const added = accumulate((this.#slots[i] as Slot).gradient, gradient);
+      added.graph?.require(added);
+    });
+  }
+
+  /**
    * Changes the parameters by the gradients that were accumulated since the last step, and forgets these.
    *
    * @throws LabError `check_failed` when a gradient is not finite, naming its parameter, with all weights as they were;
@@ -139,13 +151,13 @@ export class Optimizer implements Disposable {
   async step({ factor = 1, maxNorm, signal }: StepOptions = {}): Promise<StepReport> {
     const computed = signal === undefined ? {} : { signal };
     await this.#norms.graph.compute(computed);
-    const squares = this.#norms.squares.map((square) => square.read()[0] ?? NaN);
+    const squares = this.#norms.squares.read();
     const gradientNorm = Math.sqrt(squares.reduce((sum, square) => sum + square, 0));
     if (!Number.isFinite(gradientNorm)) throw this.#notFinite(squares);
     // The small number is PyTorch's, in `clip_grad_norm_`.
     const clip = maxNorm === undefined ? 1 : Math.min(1, maxNorm / (gradientNorm + 1e-6));
     const step = this.#steps + 1;
-    this.#update.clip.write(Float32Array.of(clip));
+    this.#update.clip.write(new Float32Array(this.#update.clip.size).fill(clip));
     this.#slots.forEach(({ rule, group }, i) =>
       this.#update.numbers[i]?.write(rule.numbers.at(step, group.learningRate * factor)),
     );
@@ -159,7 +171,7 @@ export class Optimizer implements Disposable {
     for (const { gradient } of this.#slots) gradient.clearRows(0, gradient.dim(0));
   }
 
-  #notFinite(squares: readonly number[]): LabError {
+  #notFinite(squares: Float32Array): LabError {
     const wrong = this.#slots.filter((_, i) => !Number.isFinite(squares[i]));
     const names = wrong.map(({ parameter }) => parameter.name);
     return new LabError(
@@ -195,17 +207,18 @@ function assertTrainable(planned: readonly { parameter: Tensor; group: Parameter
   }
 }
 
-/** Computes the sum of squares of every gradient. */
-function normGraph(
-  backend: Backend,
-  slots: readonly Slot[],
-): { graph: Graph; squares: readonly Tensor[] } {
-  const graph = new Graph(backend, { maxNodes: 16 + 8 * slots.length });
-  const squares = slots.map(({ gradient }) => {
+/**
+ * Computes the sum of squares of every gradient, into one tensor: ggml's allocator ends the process when hundreds of small
+ * results that are kept leave gaps between them.
+ */
+function normGraph(backend: Backend, slots: readonly Slot[]): { graph: Graph; squares: Tensor } {
+  const graph = new Graph(backend, { maxNodes: 16 + 12 * slots.length });
+  const squares = graph.input("f32", [slots.length], "squares");
+  slots.forEach(({ gradient }, i) => {
     const rows = reshape(graph.use(gradient), [-1, 1, gradient.dim(-1)]);
-    return sumAll(matmulTransposed(rows, rows)); // each row with itself
+    const sum = sumAll(matmulTransposed(rows, rows)); // each row with itself
+    graph.require(assign(slice(squares, { axis: 0, start: i, length: 1 }), sum));
   });
-  graph.output(...squares);
   graph.allocate();
   return { graph, squares };
 }
@@ -216,10 +229,11 @@ function updateGraph(
   slots: readonly Slot[],
 ): { graph: Graph; clip: Tensor; numbers: readonly Tensor[] } {
   const graph = new Graph(backend, { maxNodes: 64 + 96 * slots.length });
-  const clip = graph.input("f32", [1], "clip");
+  const widest = Math.max(...slots.map(({ gradient }) => gradient.dim(-1)));
+  const clip = graph.input("f32", [widest], "clip"); // a row is multiplied faster than a number
   const numbers = slots.map(({ parameter, gradient, state, rule }) => {
     const own = graph.input("f32", [rule.numbers.count]);
-    const row = broadcastTo(clip, [gradient.dim(-1)]); // a row is multiplied faster than a number
+    const row = slice(clip, { axis: 0, start: 0, length: gradient.dim(-1) });
     const clipped = mul(graph.use(gradient), row);
     const update = { graph, weights: parameter, gradient: clipped, state, numbers: own };
     graph.require(rule.record(update));

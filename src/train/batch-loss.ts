@@ -4,7 +4,6 @@
  */
 import { Random } from "../base/random.ts";
 import { Executor } from "../engine/executor.ts";
-import { gradients } from "../tensor/autograd/gradients.ts";
 import { Graph } from "../tensor/graph.ts";
 import type { Optimizer } from "../tensor/optimizers.ts";
 import type { Batch } from "./data/batches.ts";
@@ -94,7 +93,7 @@ export class BatchLoss implements Disposable {
     try {
       const recorded = this.#objective.record(graph, { sequences, length }, { training });
       const { loss, metrics = {} } = recorded;
-      if (training) this.#optimizer.accumulate(gradients(loss, this.#optimizer.parameters));
+      if (training) this.#optimizer.accumulateFrom(loss);
       graph.output(loss, ...Object.values(metrics));
       graph.allocate();
       this.#recorded = { ...recorded, key, graph };

@@ -1,7 +1,6 @@
 import { expect, it } from "vitest";
 import { Backend } from "../../src/engine/backend.ts";
 import { configFromJson } from "../../src/model/config.ts";
-import { gradients } from "../../src/tensor/autograd/gradients.ts";
 import { Graph } from "../../src/tensor/graph.ts";
 import { Optimizer } from "../../src/tensor/optimizers.ts";
 import { fixture, readFixture, readTensors } from "../support/golden.ts";
@@ -28,7 +27,7 @@ it("repeats PyTorch's twenty AdamW steps on phi-mini: losses and gradient norms"
   using graph = new Graph(backend, { maxNodes: 2048 });
   const [batch, length] = [train.batches[0]!.length, train.batches[0]![0]!.length];
   const { loss, fill } = trainingLoss(graph, weights.phi, config, { batch, length });
-  optimizer.accumulate(gradients(loss, optimizer.parameters));
+  optimizer.accumulateFrom(loss);
   graph.output(loss);
   graph.allocate();
 

@@ -40,9 +40,15 @@ export function checkpointed(block: Block): Block {
 }
 
 export const recomputationRules: Rules = {
-  checkpointed: ({ dy, inputs, settings, pullBack }) => {
+  checkpointed: ({ dy, inputs, settings, wants, pullBack }) => {
     const { block } = settings as Recomputed;
-    return pullBack(block(inputs[0] as Tensor), dy, inputs);
+    const wanted = [...inputs.keys()].filter(wants);
+    const found = pullBack(
+      block(inputs[0] as Tensor),
+      dy,
+      wanted.map((i) => inputs[i] as Tensor),
+    );
+    return inputs.map((_, i) => found[wanted.indexOf(i)]);
   },
 };
 

@@ -23,14 +23,39 @@ import { rules } from "./rules/index.ts";
  *   derivative
  */
 export function gradients(loss: Tensor, withRespectTo: readonly Tensor[]): Tensor[] {
+  const found = gradientsOf(loss, withRespectTo);
+  return withRespectTo.map((tensor, i) => found[i] ?? zeros(loss, tensor));
+}
+
+/**
+ * Hands each gradient to `use` as soon as it is whole, so that what `use` records runs there and then, and the gradient's
+ * memory serves again: a model's gradients are as large as the model. Tensors on which the loss does not depend are left out.
+ */
+export function eachGradient(
+  loss: Tensor,
+  withRespectTo: readonly Tensor[],
+  use: (gradient: Tensor, index: number) => void,
+): void {
+  const indices = new Map(withRespectTo.map(({ pointer }, i) => [pointer, i]));
+  gradientsOf(loss, withRespectTo, (pointer, gradient) => {
+    use(gradient, indices.get(pointer) as number);
+  });
+}
+
+type Use = (of: Pointer, gradient: Tensor) => void;
+
+function gradientsOf(
+  loss: Tensor,
+  withRespectTo: readonly Tensor[],
+  use?: Use,
+): (Tensor | undefined)[] {
   if (loss.size !== 1)
     throw new LabError("bad_input", `a loss is one value, not ${describeShape(loss)}`, {
       hint: "Sum it with `sumAll`, or pull a gradient of its shape back with `pullBack`.",
     });
-  const graph = graphOf("gradients", [loss]);
-  graph.require(loss);
-  const found = pullBack(loss, fill(loss, 1), withRespectTo);
-  return withRespectTo.map((tensor, i) => found[i] ?? zeros(loss, tensor));
+  graphOf("gradients", [loss]).require(loss);
+  const whole = use === undefined ? {} : { use };
+  return walkBack(loss, fill(loss, 1), withRespectTo, { through: true, ...whole });
 }
 
 /**
@@ -45,12 +70,15 @@ export function pullBack(
   return walkBack(y, dy, withRespectTo, { through: true });
 }
 
-/** @param through - whether the walk goes on behind a wanted tensor, to other wanted ones that it depends on */
+/**
+ * @param options.through - whether the walk goes on behind a wanted tensor, to other wanted ones that it depends on
+ * @param options.use - takes the gradients of wanted tensors when they are whole; they are not returned then
+ */
 function walkBack(
   y: Tensor,
   dy: Tensor,
   withRespectTo: readonly Tensor[],
-  { through }: { through: boolean },
+  { through, use }: { through: boolean; use?: Use },
 ): (Tensor | undefined)[] {
   if (!sameShape(y.shape, dy.shape))
     throw new LabError("bad_input", `a gradient ${describeShape(dy)} for ${describeShape(y)}`);
@@ -62,6 +90,11 @@ function walkBack(
   for (const node of order.reverse()) {
     const isWanted = wanted.has(node.pointer);
     const total = sums.get(node.pointer);
+    // All that reads a tensor comes before it.
+    if (isWanted && total !== undefined && use !== undefined) {
+      use(node.pointer, total);
+      sums.delete(node.pointer);
+    }
     if (total === undefined || node.made === undefined || (isWanted && !through)) continue;
     const { op, settings } = node.made;
     const inputs = node.made.inputs.map((t) => (t.graph === undefined ? graph.use(t) : t));

@@ -66,8 +66,10 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
  */
 function stretchColumn(x: Tensor, width: number): Tensor {
   const graph = graphOf("broadcastTo", [x]);
-  const blank = graph.emit((c) => emit.newTensor(c, "f32", [1, width]));
-  const ones = graph.emit((c) => library().api.ggml_fill(c, blank, 1));
+  const { api } = library();
+  // Made by an operation: memory for tensors that none makes is set aside before all others, and full of gaps afterwards.
+  const numbers = graph.emit((c) => api.ggml_arange(c, 0, width, 1));
+  const ones = graph.emit((c) => api.ggml_fill_inplace(c, numbers, 1)); // [1, width]
   const row = reshape(x, [1, x.size]);
   const pointer = graph.emit((c) => library().api.ggml_out_prod(c, ones, row.pointer));
   const made = { op: "broadcastTo", inputs: [x] };
