@@ -10,6 +10,7 @@ import {
   type Plan,
 } from "../model/hooks/capture.ts";
 import { planEdits, type Edit } from "../model/hooks/edits.ts";
+import { planMetric, type Metric } from "../model/hooks/metric.ts";
 import { resolveOneHook, type HookName } from "../model/hooks/names.ts";
 import type { Captured } from "../model/hooks/read.ts";
 import type { Runner } from "../model/runner.ts";
@@ -19,6 +20,10 @@ export interface RunOptions {
   capture?: readonly Capture[];
   /** What to change on the way, in this order. */
   edits?: readonly Edit[];
+  /** A number for each prompt, made of its logits. */
+  metric?: Metric;
+  /** Hooks with respect to whose values the metric is differentiated, and what to keep of the gradients. */
+  gradients?: readonly Capture[];
   signal?: AbortSignal;
 }
 
@@ -30,6 +35,9 @@ export class Run {
   readonly logits: readonly Float32Array[];
   /** By name, in the order of `capture`. */
   readonly captured: ReadonlyMap<string, Captured>;
+  /** The metric of each prompt; empty where none was asked for. */
+  readonly metric: Float32Array;
+  readonly #gradients: ReadonlyMap<string, Captured>;
   readonly plan: Plan;
   readonly #config: PhiConfig;
 
@@ -37,12 +45,16 @@ export class Run {
     ids: readonly (readonly number[])[];
     logits: readonly Float32Array[];
     captured: readonly Captured[];
+    metric: Float32Array;
+    gradients: readonly Captured[];
     plan: Plan;
     config: PhiConfig;
   }) {
     this.ids = fields.ids;
     this.logits = fields.logits;
     this.captured = new Map(fields.captured.map((captured) => [captured.name, captured]));
+    this.metric = fields.metric;
+    this.#gradients = new Map(fields.gradients.map((found) => [found.name, found]));
     this.plan = fields.plan;
     this.#config = fields.config;
   }
@@ -53,15 +65,28 @@ export class Run {
    * @throws LabError `not_found` where it was not captured
    */
   get(name: HookName | (string & {})): Captured {
-    const found = this.captured.get(name) ?? this.captured.get(this.#resolved(name));
+    return this.#find(this.captured, name, "capture");
+  }
+
+  /**
+   * The gradient of each prompt's metric with respect to its values at a hook, in their shape: edited ones where the hook
+   * was edited.
+   *
+   * @throws LabError `not_found` where it was not asked for
+   */
+  gradient(name: HookName | (string & {})): Captured {
+    return this.#find(this.#gradients, name, "gradients");
+  }
+
+  #find(all: ReadonlyMap<string, Captured>, name: string, option: string): Captured {
+    const found = all.get(name) ?? all.get(this.#resolved(name));
     if (found !== undefined) return found;
-    const names = [...this.captured.keys()];
-    throw new LabError("not_found", `${name} was not captured`, {
+    const names = [...all.keys()];
+    const some = `${names.slice(0, 8).join(", ")}${names.length > 8 ? " …" : ""}`;
+    throw new LabError("not_found", `${name} is not among what this run kept`, {
       hint:
         didYouMean(name, names) ??
-        (names.length === 0
-          ? "Name it in `capture`."
-          : `Captured: ${names.slice(0, 8).join(", ")}${names.length > 8 ? " …" : ""}`),
+        (names.length === 0 ? `Name it in \`${option}\`.` : `It kept ${some}.`),
     });
   }
 
@@ -92,25 +117,34 @@ export function planRun(
 export async function runPrompts(
   runner: Runner,
   ids: readonly (readonly number[])[],
-  { capture = [], edits = [], signal }: RunOptions,
+  { capture = [], edits = [], metric, gradients = [], signal }: RunOptions,
 ): Promise<Run> {
   const { config } = runner;
-  const captures = planCaptures(
-    capture,
-    config,
-    ids.map((prompt) => prompt.length),
-  );
-  const plan = planOf(captures);
+  const { vocabSize } = config;
+  const lengths = ids.map((prompt) => prompt.length);
+  if (metric === undefined && gradients.length > 0)
+    throw new LabError("bad_input", "gradients are those of a metric, and none is given");
+  const captures = planCaptures(capture, config, lengths);
+  const slopes = planCaptures(gradients, config, lengths);
+  const plan = planOf([...captures, ...slopes]);
   assertFits(plan);
-  const { captured, logits } = await runner.read(
-    { prompts: ids, captures, edits: planEdits(edits, config) },
+  const found = await runner.read(
+    {
+      prompts: ids,
+      captures,
+      edits: planEdits(edits, config),
+      metric: metric && planMetric(metric, ids, vocabSize),
+      gradients: slopes,
+    },
     signal === undefined ? {} : { signal },
   );
-  const { vocabSize } = config;
+  const { captured, logits } = found;
   return new Run({
     ids,
     logits: ids.map((_, b) => logits.subarray(b * vocabSize, (b + 1) * vocabSize)),
     captured,
+    metric: found.metric ?? new Float32Array(0),
+    gradients: found.gradients,
     plan,
     config,
   });

@@ -4,6 +4,7 @@ export type { HookPoint } from "../model/hook-points.ts";
 export type { Capture, CaptureOptions, Plan, Reduction } from "../model/hooks/capture.ts";
 export { editsToJson, editSchema, type CallbackPlace, type Edit } from "../model/hooks/edits.ts";
 export type { EditValue } from "../model/hooks/edit-value.ts";
+export { metricSchema, type Metric } from "../model/hooks/metric.ts";
 export { BLOCK_HOOKS, OUTER_HOOKS, resolveHook, type HookName } from "../model/hooks/names.ts";
 export type { Captured } from "../model/hooks/read.ts";
 export type { Positions } from "../model/hooks/rows.ts";
@@ -48,3 +49,4 @@ export { decomposeResidual, residualHooks, residualParts, type ResidualPart } fr
 export { createTask, TASK_NAMES } from "./tasks/index.ts";
 export { alignPrompts, type Task, type TaskPair } from "./tasks/task.ts";
 export { openWeights, type WeightView } from "./weights.ts";
+export { sweep, type Sweep, type SweepOptions } from "./sweep.ts";

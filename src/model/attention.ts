@@ -1,6 +1,6 @@
 /**
- * Attention between the rows of a batch, in two arrangements: sequences that stand for themselves (`attendWithin`) and
- * sequences that continue a cache (`attendThroughCache`).
+ * Attention between the rows of a batch, in three arrangements: sequences that stand for themselves (`attendWithin`),
+ * sequences that continue a cache (`attendThroughCache`), and variants of one text (`attendToText`).
  *
  * R rows, B batch, T query positions, S key positions, N heads, H head size.
  */
@@ -16,6 +16,7 @@ import {
   scale,
   slice,
   softmax,
+  takeRows,
 } from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tap } from "./hook-points.ts";
@@ -86,6 +87,44 @@ export function attendThroughCache(segments: readonly Segment[], { fused }: Sche
       return cache.unpad(reshape(z, [rows, z.dim(2), z.dim(3)])); // [T, N, H]
     });
     return read.reduce((a, b) => concat(a, b, { axis: 0 })); // [R, N, H]
+  };
+}
+
+/** Variants of one text that differ from some position on: what comes before is read from the text itself. */
+export interface Variations {
+  /** How many variants there are, V. */
+  count: number;
+  /** Keys and values of the text in a layer, `[T, N·H]` each. */
+  text: (layer: number) => { k: Tensor; v: Tensor };
+  /** Which row each query is: i32 `[V·Q]`, rows of this pass. */
+  queries: Tensor;
+  /** Which row each key is: i32 `[V·T]`, rows of the text and, after its T, of this pass. */
+  keys: Tensor;
+  /** Where the query of each row stands: i32 `[R]`. */
+  rows: Tensor;
+  /** f16 or f32 `[1, 1, Q, T]`: the last Q positions look at all T. */
+  mask: Tensor;
+}
+
+/** Rows of all variants from where they differ; each reads its own keys and, before them, those of the text. */
+export function attendToText(
+  { count, text, queries, keys, rows, mask }: Variations,
+  { fused }: Scheme,
+): Attend {
+  return ({ q, k, v }, { layer, tap }) => {
+    const [heads, headSize] = [q.dim(1), q.dim(2)];
+    const useFused = fused && !needsScores(layer, tap);
+    const flat = (x: Tensor): Tensor => reshape(contiguous(x), [-1, heads * headSize]); // [R, N·H]
+    const byVariant = (x: Tensor): Tensor =>
+      permute(reshape(x, [count, -1, heads, headSize]), [0, 2, 1, 3]); // [V, N, T, H]
+    const before = text(layer);
+    const whole = (own: Tensor, ofText: Tensor): Tensor =>
+      byVariant(takeRows(concat(ofText, flat(own), { axis: 0 }), keys));
+    const query = byVariant(takeRows(flat(useFused ? scaledQueries(q, headSize) : q), queries));
+    const all = { q: query, k: whole(k, before.k), v: whole(v, before.v), mask };
+    const read = useFused ? fusedAttention(all) : explicitAttention(all, { layer, tap });
+    const table = reshape(contiguous(read), [-1, heads * headSize]); // [V·Q, N·H]
+    return reshape(takeRows(table, rows), [-1, heads, headSize]); // [R, N, H]
   };
 }
 

@@ -17,7 +17,7 @@ import { untouched, type HookPoint } from "./hook-points.ts";
 import { EditApplier } from "./hooks/apply.ts";
 import { cachedCells, type Intervention } from "./hooks/cached.ts";
 import type { EditedCells } from "./hooks/edited-cells.ts";
-import type { PassRequest, PassResult } from "./hooks/pass.ts";
+import type { PassModel, PassRequest, PassResult } from "./hooks/pass.ts";
 import { Passes } from "./hooks/passes.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { ADAPTED_NODES, withAdapter, type LowRank } from "./lora.ts";
@@ -141,10 +141,16 @@ export class Runner implements Disposable {
       this.#checkIds(ids);
       this.#checkPosition(ids.length - 1);
     }
+    return this.lend((model) => this.#lane.passes.run(this, model, request, options));
+  }
+
+  /** Lends what graphs are built with, when all computations before have ended. */
+  async lend<T>(work: (model: PassModel) => Promise<T>): Promise<T> {
     const { config, backend, mode } = this;
     const adapterNodes = ADAPTED_NODES * this.#adaptedLayers;
-    const model = { weights: this.#weights, config, backend, mode, adapterNodes };
-    return this.#inTurn(() => this.#lane.passes.run(this, model, request, options));
+    return this.#inTurn(() =>
+      work({ weights: this.#weights, config, backend, mode, adapterNodes }),
+    );
   }
 
   /** Runs `work` when all computations before it have ended: the backend takes one at a time. */

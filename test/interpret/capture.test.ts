@@ -269,6 +269,6 @@ describe("what cannot be captured is refused, with what can", () => {
 
   it("what was not captured", async () => {
     const run = await phi.run(prompts, { capture: ["z0"] });
-    expect(() => run.get("z1")).toThrow(/not captured/);
+    expect(() => run.get("z1")).toThrow(/not among/);
   });
 });

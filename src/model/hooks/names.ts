@@ -186,6 +186,11 @@ export function hasHeads(point: HookPoint, config: PhiConfig): boolean {
   return tail === "pattern" || tail.length === 2;
 }
 
+/** Whether a value is a copy or a share for each head, made only where it is wanted and used only where it is changed. */
+export function isOptional(point: HookPoint): boolean {
+  return /\.(hook_(attn|mlp)_in|hook_[qkv]_input|attn\.hook_result)$/.test(point);
+}
+
 /** Whether a value is made after the last attention, where rows whose logits nobody wants may be left out. */
 export function isAfterLastAttention(point: HookPoint, config: PhiConfig): boolean {
   const { layer, kind } = partsOf(point);

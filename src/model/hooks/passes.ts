@@ -64,7 +64,7 @@ export class Passes implements Disposable {
 }
 
 /** Everything that the graph of a request depends on: not its ids, nor the numbers of directions and edits. */
-function keyOf({ prompts, captures, cells }: LaidOutRequest): string {
+function keyOf({ prompts, captures, cells, metric, gradients }: LaidOutRequest): string {
   const form = ({ name, hook, selected, heads, units, reduce }: PlannedCapture): unknown[] => [
     name,
     hook,
@@ -73,5 +73,11 @@ function keyOf({ prompts, captures, cells }: LaidOutRequest): string {
     units,
     typeof reduce === "object" && "project" in reduce ? reduce.project.length : reduce,
   ];
-  return JSON.stringify([prompts.map((ids) => ids.length), captures.map(form), cells.form]);
+  return JSON.stringify([
+    prompts.map((ids) => ids.length),
+    captures.map(form),
+    cells.form,
+    metric && [metric.kind, metric.positions],
+    gradients.map(form),
+  ]);
 }

@@ -17,9 +17,12 @@ export interface Token {
   position: number;
 }
 
-/** Where the scores and patterns of a batch lie: `[B, N, T, S]`, or one such tensor for each sequence. */
+/**
+ * Where the scores and patterns of a batch lie: `[B, N, T, S]`, with the tokens of its B·T queries; or one such tensor for
+ * each sequence.
+ */
 export type Arrangement =
-  | { kind: "within"; length: number }
+  | { kind: "within"; length: number; tokens: readonly (Token | undefined)[] }
   | { kind: "apart"; sequences: readonly { start: number; rows: number }[] };
 
 export interface RowLayout {
@@ -73,10 +76,11 @@ function scoreCells(
   heads: readonly number[] = Array.from({ length: config.heads }, (_, n) => n),
   sequence = 0,
 ): Cell[] {
+  const tokens = arrangement.kind === "within" ? arrangement.tokens : rows;
   const of = (start: number, length: number, offset: number): Cell[] =>
     heads.flatMap((head) =>
       Array.from({ length }, (_, t): Cell[] => {
-        const token = rows[start + t];
+        const token = tokens[start + t];
         return token === undefined ? [] : [{ ...token, head, index: offset + head * length + t }];
       }).flat(),
     );
@@ -85,7 +89,7 @@ function scoreCells(
     return part === undefined ? [] : of(part.start, part.rows, 0);
   }
   const { length } = arrangement;
-  return Array.from({ length: rows.length / length }, (_, b) =>
+  return Array.from({ length: tokens.length / length }, (_, b) =>
     of(b * length, length, b * config.heads * length),
   ).flat();
 }
