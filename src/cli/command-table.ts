@@ -67,6 +67,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     title: "Change a model",
     commands: [
       {
+        name: "train",
+        summary: "learn from text: a new model, a given one, or a grown one",
+        load: async () => (await import("./commands/train.ts")).command,
+      },
+      {
         name: "tokenizer",
         summary: "byte-level BPE: make one from text, look into one",
         commands: [
@@ -121,6 +126,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             name: "tail",
             summary: "a run's events as they happen",
             load: async () => (await import("./commands/runs.ts")).tail,
+          },
+          {
+            name: "resume",
+            summary: "go on with a run that was stopped",
+            load: async () => (await import("./commands/runs.ts")).resume,
           },
         ],
       },

@@ -4,7 +4,7 @@
  */
 import { invariant } from "../base/errors.ts";
 import { toJson, type JsonObject } from "../base/json.ts";
-import { Progress, type ProgressOptions } from "../base/progress.ts";
+import { Progress, type ProgressOptions, type ProgressTarget } from "../base/progress.ts";
 import { colorsFor, visibleText, type Colors, type TextStream } from "../base/terminal.ts";
 
 export interface OutputOptions {
@@ -16,6 +16,11 @@ export interface OutputOptions {
   quiet: boolean;
 }
 
+/** Long work on stderr that other lines must not tear. */
+interface Shown extends Disposable {
+  interrupt(print: () => void): void;
+}
+
 export class Output {
   readonly json: boolean;
   /** Colours for text on stdout; they do nothing where stdout is no terminal. */
@@ -24,7 +29,7 @@ export class Output {
   readonly #stderr: TextStream;
   readonly #stderrColors: Colors;
   readonly #quiet: boolean;
-  #progress: Progress | undefined;
+  #shown: Shown | undefined;
   #hasResult = false;
   #atLineStart = true;
 
@@ -94,12 +99,15 @@ export class Output {
 
   /** Shows long work on stderr; one at a time. Use it with `using`, and call `finish` where a summary is wanted. */
   progress(options: ProgressOptions): Progress {
-    this.#progress?.[Symbol.dispose]();
-    this.#progress = new Progress(options, {
-      stream: this.#stderr,
-      style: this.#quiet ? "silent" : "auto",
-    });
-    return this.#progress;
+    return this.show((target) => new Progress(options, target));
+  }
+
+  /** As `progress`, drawn by a view of its own. */
+  show<V extends Shown>(make: (target: ProgressTarget) => V): V {
+    this.#shown?.[Symbol.dispose]();
+    const view = make({ stream: this.#stderr, style: this.#quiet ? "silent" : "auto" });
+    this.#shown = view;
+    return view;
   }
 
   #print(text: string): void {
@@ -115,7 +123,7 @@ export class Output {
   }
 
   #clearFor(print: () => void): void {
-    if (this.#progress) this.#progress.interrupt(print);
+    if (this.#shown) this.#shown.interrupt(print);
     else print();
   }
 }

@@ -1,5 +1,4 @@
 /** A model from one file format, layout or element type to another. */
-import { copyFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDirectoryAtomic, writeTextAtomic } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
@@ -9,9 +8,9 @@ import { DEFAULT_PART_BYTES, writeSafetensorsParts } from "../checkpoint/safeten
 import { SAFETENSORS_DTYPES } from "../checkpoint/safetensors.ts";
 import type { Checkpoint } from "../checkpoint/types.ts";
 import { isQuantized, type DType } from "../engine/dtypes.ts";
+import { companionFiles } from "./companions.ts";
 import { toHuggingFace } from "./config-huggingface.ts";
 import { configFromCheckpoint, type PhiConfig } from "./config.ts";
-import { tokenizerFilesFromGguf } from "./gguf-tokenizer.ts";
 import { GGUF_LAYOUT, locate } from "./layouts.ts";
 import { resolveParameters, type ParameterSource } from "./parameters.ts";
 import type { RowChange } from "./recode.ts";
@@ -19,7 +18,6 @@ import {
   fileTypeOf,
   fittingType,
   metadataFor,
-  modelDirectory,
   plannedBytes,
   plannedData,
   requireTarget,
@@ -168,7 +166,8 @@ async function writeDirectory(
   const json = toHuggingFace(config, { dtype: commonType(plan), previous: checkpoint.config });
   const write = async (directory: string) => {
     await writeJson(join(directory, CONFIG_FILE), json);
-    await writeOtherFiles(checkpoint, config, directory);
+    for (const [name, text] of Object.entries(await companionFiles(checkpoint, config)))
+      await writeTextAtomic(join(directory, name), text);
     await writeSafetensorsParts(directory, plan, plannedData(plan, options), {
       metadata: { format: "pt" }, // transformers asks for it
       maxPartBytes,
@@ -184,24 +183,4 @@ async function writeDirectory(
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeTextAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-/** What belongs to a model besides weights and shape. */
-const OTHER_FILES =
-  /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json$|^merges\.txt$|\.jinja$/;
-
-async function writeOtherFiles(
-  checkpoint: Checkpoint,
-  { contextLength }: PhiConfig,
-  directory: string,
-): Promise<void> {
-  if (checkpoint.format === "gguf") {
-    const { path, metadata } = checkpoint;
-    for (const [name, value] of tokenizerFilesFromGguf(metadata, { path, contextLength }))
-      await writeJson(join(directory, name), value);
-    return;
-  }
-  const from = modelDirectory(checkpoint);
-  for (const name of await readdir(from))
-    if (OTHER_FILES.test(name)) await copyFile(join(from, name), join(directory, name));
 }

@@ -130,7 +130,7 @@ export class Checkpoints {
 }
 
 /** Bytes that a checkpoint takes: parameters and the optimiser's state. */
-function checkpointBytes(
+export function checkpointBytes(
   { parameters }: Pick<Trainee, "parameters">,
   { state }: Pick<Optimizer, "state">,
 ): number {

@@ -35,7 +35,7 @@ const data = randomData({
 async function run(
   folder: string,
   options: Partial<LoopOptions>,
-  more: Partial<LoopContext> = {},
+  { resumes = false, ...more }: Partial<LoopContext> & { resumes?: boolean } = {},
 ): Promise<void> {
   using backend = new Backend({ threads: 1 });
   const all = loopOptions({ perDeviceTrainBatchSize: 4, saveSteps: 4, ...options });
@@ -45,6 +45,7 @@ async function run(
   const evaluation = randomData({ lengths: [9, 4, 6], vocabSize: 40, seed: 5, length: 16 });
   setup.evaluation = new BatchStream(evaluation, { batchSize: 2, shuffle: false });
   using loop = new TrainingLoop(setup, all, loopContext(folder, more));
+  if (resumes) await loop.restore();
   await loop.run();
 }
 
@@ -71,7 +72,7 @@ describe("a run that was stopped and taken up again", () => {
       run(stopped, { maxSteps: 13 }, { signal: stop.signal, progress: until(6) }),
     ).rejects.toMatchObject({ code: "interrupted" });
     expect(readdirSync(stopped)).toContain("checkpoint-6");
-    await run(stopped, { maxSteps: 13 }, { attempt: 2 });
+    await run(stopped, { maxSteps: 13 }, { resumes: true });
     expect(await weights(stopped)).toEqual(await weights(straight));
     expect(await losses(stopped)).toEqual(await losses(straight));
     expect(liveBytes()).toBe(before);
@@ -93,7 +94,7 @@ describe("a run that was stopped and taken up again", () => {
       ),
     ).rejects.toThrow("the power is gone");
     expect(readdirSync(stopped)).toContain("checkpoint-4");
-    await run(stopped, { maxSteps: 6, optim }, { attempt: 2 });
+    await run(stopped, { maxSteps: 6, optim }, { resumes: true });
     expect(await weights(stopped)).toEqual(await weights(straight));
   });
 });

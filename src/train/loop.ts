@@ -2,7 +2,6 @@
  * The training loop: steps, evaluations, samples and checkpoints, in an order that a later process repeats to the bit. What
  * is trained on what is the recipe's (`objective.ts`).
  */
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { throwIfInterrupted, writeDirectoryAtomic } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
@@ -13,7 +12,7 @@ import { Optimizer } from "../tensor/optimizers.ts";
 import { scheduleFactor } from "../tensor/schedules.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { BatchLoss, type Means } from "./batch-loss.ts";
-import { Checkpoints, type TrainerState } from "./checkpoints.ts";
+import { checkpointBytes, Checkpoints, type TrainerState } from "./checkpoints.ts";
 import type { Batch, BatchPosition, BatchStream } from "./data/batches.ts";
 import type { StepMetrics } from "./metrics.ts";
 import type { Objective, Trainee } from "./objective.ts";
@@ -31,21 +30,20 @@ export interface Training {
   train: BatchStream;
   /** One pass over it is an evaluation. */
   evaluation?: BatchStream | undefined;
+  /** Of the text that the evaluation predicts: makes bits per byte of its loss, which do not depend on the tokenizer. */
+  bytesPerToken?: number | undefined;
   /** For samples. */
   tokenizer?: Tokenizer | undefined;
   /** Files that go beside the weights: the tokenizer's. */
   files: Readonly<Record<string, string>>;
-  /** Where the trained model or adapter goes. */
+  /** Where the trained model or adapter goes: a directory that is not there yet, in one that is. */
   out: string;
 }
 
-export type LoopContext = Pick<
-  JobContext<unknown>,
-  "folder" | "signal" | "attempt" | "progress" | "emit"
->;
+export type LoopContext = Pick<JobContext<unknown>, "folder" | "signal" | "progress" | "emit">;
 
 /** Steps of a run: as many as asked for, or those of the epochs. */
-function totalSteps(
+export function totalSteps(
   train: BatchStream,
   {
     maxSteps,
@@ -55,16 +53,20 @@ function totalSteps(
   return maxSteps ?? Math.ceil(train.totalBatches / gradientAccumulationSteps);
 }
 
+/** A batch that takes so long is not computed twice only to be measured. */
+const LONG_BATCH_MS = 2_000;
+
 export class TrainingLoop implements Disposable {
   readonly #training: Training;
   readonly #options: LoopOptions & { seed: number };
   readonly #context: LoopContext;
   readonly #observer: TrainingObserver;
   readonly #totalSteps: number;
-  readonly optimizer: Optimizer;
-  readonly losses: BatchLoss;
+  readonly #optimizer: Optimizer;
+  readonly #losses: BatchLoss;
   readonly #checkpoints: Checkpoints;
   readonly #factor: (step: number) => number;
+  #restored: TrainerState | undefined;
 
   constructor(
     training: Training,
@@ -87,23 +89,60 @@ export class TrainingLoop implements Disposable {
     const { trainee, objective, files } = training;
     const { folder } = context;
     const limit = options.saveTotalLimit;
-    this.optimizer = new Optimizer(trainee.backend, parameterGroups(trainee.parameters, options));
-    this.losses = new BatchLoss({ trainee, objective, optimizer: this.optimizer });
+    this.#optimizer = new Optimizer(trainee.backend, parameterGroups(trainee.parameters, options));
+    this.#losses = new BatchLoss({ trainee, objective, optimizer: this.#optimizer });
     this.#checkpoints = new Checkpoints({
       ...{ folder, trainee, files, limit },
-      optimizer: this.optimizer,
+      optimizer: this.#optimizer,
     });
   }
 
+  /** Goes where the folder's newest checkpoint stands; gives the steps that are done. */
+  async restore(): Promise<number> {
+    this.#restored = await this.#checkpoints.restoreLast();
+    if (this.#restored === undefined) return 0;
+    this.#training.train.restore(this.#restored.data_position);
+    return this.#restored.global_step;
+  }
+
   /**
-   * Trains to the end, from where the folder's newest checkpoint stands. Interrupted, it saves and then throws.
+   * Computes the first batch with its gradients and changes nothing: how long a step takes (its batches, without what the
+   * optimiser adds), and what a batch needs of memory.
+   *
+   * @throws LabError `out_of_memory` before anything is allocated that does not fit
+   */
+  async measure(signal: AbortSignal): Promise<{ stepMs: number; batchBytes: number }> {
+    const { train } = this.#training;
+    const position = train.state();
+    const { gradientAccumulationSteps } = this.#options;
+    const batches = take(train, 1);
+    const random = new Random(0);
+    let batchMs = Infinity;
+    // The first time, memory is touched and threads are started.
+    for (let i = 0; i < 2; i++) {
+      const startedMs = performance.now();
+      await this.#losses.train(batches, { random, signal });
+      batchMs = performance.now() - startedMs;
+      if (batchMs > LONG_BATCH_MS) break;
+    }
+    this.#optimizer.discard();
+    train.restore(position);
+    return { stepMs: batchMs * gradientAccumulationSteps, batchBytes: this.#losses.sizeBytes };
+  }
+
+  /** Bytes of one checkpoint. */
+  get checkpointBytes(): number {
+    return checkpointBytes(this.#training.trainee, this.#optimizer);
+  }
+
+  /**
+   * Trains to the end, from the beginning or from where `restore` went. Interrupted, it saves and then throws.
    *
    * @throws LabError `check_failed` for a loss that is no number or has exploded, naming step, batch and layer; the
    *   checkpoints of before are as they were; `interrupted`; `disk_full`
    */
   async run(): Promise<JsonObject> {
-    const restored = this.#context.attempt > 1 ? await this.#checkpoints.restoreLast() : undefined;
-    if (restored !== undefined) this.#training.train.restore(restored.data_position);
+    const restored = this.#restored;
     const log = await RunLog.open(this.#context, this.#observer, {
       afterStep: restored?.global_step ?? 0,
       tensorboard: this.#options.tensorboard,
@@ -114,7 +153,7 @@ export class TrainingLoop implements Disposable {
       return await this.#finish(run);
     } catch (error) {
       if (!this.#context.signal.aborted) throw error;
-      this.optimizer.discard();
+      this.#optimizer.discard();
       this.#training.train.restore(run.position);
       if (run.step > run.savedStep) await this.#save(run);
       throw error;
@@ -148,7 +187,7 @@ export class TrainingLoop implements Disposable {
     const step = run.step + 1;
     const batches = take(train, gradientAccumulationSteps);
     const random = new Random(seed).split(step);
-    const means = await this.losses.train(batches, { random, signal: this.#context.signal });
+    const means = await this.#losses.train(batches, { random, signal: this.#context.signal });
     const factor = this.#factor(run.step);
     const gradNorm = await this.#update(step, { means, batches, factor, maxGradNorm });
     const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
@@ -185,7 +224,7 @@ export class TrainingLoop implements Disposable {
       );
     }
     try {
-      return (await this.optimizer.step({ factor, maxNorm: maxGradNorm })).gradientNorm;
+      return (await this.#optimizer.step({ factor, maxNorm: maxGradNorm })).gradientNorm;
     } catch (error) {
       if (!(error instanceof LabError) || error.code !== "check_failed") throw error;
       const { message, hint } = error;
@@ -211,16 +250,19 @@ export class TrainingLoop implements Disposable {
 
   /** Evaluates, and lets the model write. */
   async #look(run: Progress, log: RunLog): Promise<void> {
-    const { evaluation, tokenizer, trainee } = this.#training;
+    const { evaluation, bytesPerToken, tokenizer, trainee } = this.#training;
     const { signal } = this.#context;
     const { samplePrompts: prompts, sampleTokens: maxTokens } = this.#options;
     const startedMs = performance.now();
     if (evaluation !== undefined) {
       evaluation.restore({ ...evaluation.state(), epoch: 0, batch: 0 });
-      const { loss, metrics } = await this.losses.evaluate(evaluation, { signal });
-      const named = Object.entries(metrics).map(
-        ([name, value]) => [`eval_${name}`, value] as const,
-      );
+      const { loss, metrics } = await this.#losses.evaluate(evaluation, { signal });
+      const named = Object.entries(metrics).map(([name, value]): [string, number] => [
+        `eval_${name}`,
+        value,
+      ]);
+      if (bytesPerToken !== undefined)
+        named.push(["eval_bits_per_byte", loss / Math.LN2 / bytesPerToken]);
       run.evaluated = { step: run.step, loss };
       log.evaluation({
         ...run.moment(),
@@ -247,9 +289,8 @@ export class TrainingLoop implements Disposable {
     const { best } = run;
     const usesBest = this.#options.loadBestModelAtEnd && best !== undefined;
     if (usesBest) await trainee.restore(this.#checkpoints.path(best.name));
-    await mkdir(path.dirname(out), { recursive: true });
     await writeDirectoryAtomic(out, (folder) => this.#checkpoints.writeModel(folder), {
-      replace: true,
+      replace: path.dirname(out) === this.#context.folder,
     });
     return {
       path: out,
@@ -263,8 +304,8 @@ export class TrainingLoop implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.losses[Symbol.dispose]();
-    this.optimizer[Symbol.dispose]();
+    this.#losses[Symbol.dispose]();
+    this.#optimizer[Symbol.dispose]();
   }
 }
 

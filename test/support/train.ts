@@ -51,7 +51,6 @@ export function loopContext(folder: string, more: Partial<LoopContext> = {}): Lo
   return {
     folder,
     signal: new AbortController().signal,
-    attempt: 1,
     progress: () => undefined,
     emit: () => undefined,
     ...more,

@@ -13,8 +13,10 @@ import { toJson, type JsonObject } from "../../base/json.ts";
 import { visibleLine, visibleText, type Colors } from "../../base/terminal.ts";
 import { RUN_STATES, type RunEvent, type RunRecord, type RunState } from "../../jobs/record.ts";
 import { findRun, listRuns, readRun, runEvents, type Run } from "../../jobs/runs.ts";
+import { LabError } from "../../base/errors.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
+import { RESUMABLE } from "../resumable.ts";
 
 const run = z
   .string()
@@ -96,6 +98,22 @@ export const tail = defineCommand({
     }
     const { record } = await readRun(folder);
     output.result({ id: record.id, state: record.state, events });
+  },
+});
+
+export const resume = defineCommand({
+  description:
+    "Goes on with what an interrupted, failed or killed run has saved, with the arguments that it began with.",
+  arguments: { run },
+  examples: [{ command: "philab runs resume", does: "goes on with the newest run" }],
+  async run(context) {
+    const { folder, record } = await findRun(context.folders.runs, context.args.run);
+    const resumeKind = RESUMABLE[record.kind];
+    if (resumeKind === undefined)
+      throw new LabError("unsupported", `${record.id}: runs of kind ${record.kind} do not resume`, {
+        hint: `Begin it again: ${record.command.map(quote).join(" ")}`,
+      });
+    await resumeKind(context, folder);
   },
 });
 

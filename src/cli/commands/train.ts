@@ -1,0 +1,114 @@
+/** `philab train`: a Phi of one's own, from random weights, from a model, or grown from a smaller one. */
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { Job } from "../../jobs/job.ts";
+import { PRETRAIN_OPTIONS, pretrainJob, type PretrainArguments } from "../../train/pretrain.ts";
+import { findModel } from "../../open.ts";
+import { defineCommand, type CommandContext } from "../command.ts";
+import { flags } from "../flags.ts";
+import { absolutePath, followTraining, readRecipe, recipeFlags } from "../training.ts";
+
+const SETTINGS = flags("out", "device", "threads", "seed");
+
+export const command = defineCommand({
+  description:
+    "Learns to predict text. Options stand as flags or in a YAML file, under the names that Hugging Face's Trainer has; flags win. Prints what it will take before it begins. Ctrl-C saves, and philab runs resume goes on.",
+  options: {
+    config: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("a YAML file with these options: learning_rate: 1e-3")
+      .meta({ placeholder: "file" }),
+    ...recipeFlags(PRETRAIN_OPTIONS),
+    ...SETTINGS,
+    runName: z.string().min(1).optional().describe("part of the run's folder's name"),
+  },
+  examples: [
+    {
+      command:
+        "philab train --data docs --init-from phi-micro --max-seq-length 128 --max-steps 20 --per-device-train-batch-size 4",
+      does: "the bundled model learns from the texts of a folder",
+    },
+    {
+      command: "philab train --config recipe.yaml --size mini --tokenizer ./my-tokenizer",
+      does: "a new model of 6 layers, the rest as a file says",
+    },
+  ],
+  async run(context) {
+    const { options, folders, commandLine, cwd } = context;
+    const { config, runName, ...given } = options as Record<string, unknown>;
+    const recipe =
+      config === undefined
+        ? {}
+        : await readRecipe(absolutePath(config, cwd) ?? "", {
+            ...PRETRAIN_OPTIONS,
+            ...SETTINGS,
+          });
+    const chosen = await withPaths({ ...recipe, ...given }, context);
+    const settings = settingsOf(recipe, context);
+    const args = { ...chosen, ...settings } as unknown as PretrainArguments;
+    await followTraining(context, (observer) =>
+      Job.create(pretrainJob(observer), {
+        runsFolder: folders.runs,
+        name: nameOf({ ...args, runName }),
+        arguments: args,
+        provenance: { command: [...commandLine] },
+      }),
+    );
+  },
+});
+
+type Options = Record<string, unknown>;
+
+/** Paths and model references of the options, as absolute paths. */
+async function withPaths(
+  options: Options,
+  { folders, cwd }: Pick<CommandContext, "folders" | "cwd">,
+): Promise<Options> {
+  const all = (paths: unknown): unknown =>
+    Array.isArray(paths) ? paths.map((file: unknown) => absolutePath(file, cwd) ?? file) : paths;
+  const { initFrom, tokenizer } = options;
+  const found = {
+    data: all(options["data"]),
+    evalData: all(options["evalData"]),
+    modelConfig: absolutePath(options["modelConfig"], cwd),
+    out: absolutePath(options["out"], cwd),
+    initFrom:
+      typeof initFrom === "string" ? (await findModel(initFrom, { folders, cwd })).path : initFrom,
+    tokenizer:
+      typeof tokenizer === "string"
+        ? ((await tokenizerFolder(tokenizer, cwd)) ??
+          (await findModel(tokenizer, { folders, cwd })).path)
+        : tokenizer,
+  };
+  return { ...options, ...defined(found) };
+}
+
+/** A directory with a tokenizer and perhaps no model. */
+async function tokenizerFolder(name: string, cwd: string): Promise<string | undefined> {
+  const folder = absolutePath(name, cwd) ?? name;
+  const names = await readdir(folder).catch(() => [] as string[]);
+  return names.includes("tokenizer.json") || names.includes("vocab.json") ? folder : undefined;
+}
+
+/** A flag wins over the file, the file over variables and defaults. */
+function settingsOf(
+  recipe: Options,
+  { settings, sources }: Pick<CommandContext, "settings" | "sources">,
+): Options {
+  const pick = (name: "seed" | "device" | "threads"): unknown =>
+    sources[name].from === "flag" ? settings[name] : (recipe[name] ?? settings[name]);
+  const threads = sources.threads.from === "default" ? recipe["threads"] : pick("threads");
+  return { seed: pick("seed"), device: pick("device"), ...defined({ threads }) };
+}
+
+function defined(values: Options): Options {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+function nameOf({ runName, size, initFrom }: Options): string {
+  const from = typeof initFrom === "string" ? path.basename(initFrom, ".gguf") : undefined;
+  return [runName, size, from, "new"].find((name) => typeof name === "string") as string;
+}

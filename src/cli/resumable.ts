@@ -1,0 +1,15 @@
+/** Kinds of runs that can be taken up again, and by whom. A kind's files are imported when one of its runs is. */
+import type { CommandContext } from "./command.ts";
+
+type Resume = (context: CommandContext, folder: string) => Promise<void>;
+
+export const RESUMABLE: Readonly<Record<string, Resume>> = {
+  train: async (context, folder) => {
+    const [{ Job }, { pretrainJob }, { followTraining }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../train/pretrain.ts"),
+      import("./training.ts"),
+    ]);
+    await followTraining(context, (observer) => Job.resume(pretrainJob(observer), folder));
+  },
+};

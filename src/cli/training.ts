@@ -1,0 +1,148 @@
+/** What the commands that train have in common: options from flags and YAML, the plan, the live view, the result. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { LabError } from "../base/errors.ts";
+import { formatCount, formatDuration, formatFacts, formatNumber } from "../base/format.ts";
+import type { JsonObject } from "../base/json.ts";
+import { shapeOf } from "../base/schema.ts";
+import { visibleText } from "../base/terminal.ts";
+import { expandHome } from "../base/settings.ts";
+import type { Job } from "../jobs/job.ts";
+import { planFacts } from "../train/plan.ts";
+import { TrainingView } from "../train/progress.ts";
+import { startTraining, type RunObserver } from "../train/run.ts";
+import type { CommandContext, Schemas } from "./command.ts";
+
+/**
+ * A recipe's options as flags: each may be left out and none has a value of its own, since a YAML file may give one. The
+ * help still shows the defaults, which the job's own schema puts in.
+ */
+export function recipeFlags(schemas: Schemas): Schemas {
+  const entries = Object.entries(schemas).map(([name, schema]) => {
+    const { description, placeholder, verbatim, default: initial } = shapeOf(schema);
+    const bare = schema instanceof z.ZodDefault ? (schema.unwrap() as z.ZodType) : schema;
+    const known = { description, placeholder, verbatim, default: initial };
+    const told = Object.entries(known).filter(([, value]) => value !== undefined);
+    return [name, bare.optional().meta(Object.fromEntries(told))] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Names that other programs have for the same things. */
+const ALIASES: Readonly<Record<string, string>> = {
+  batchSize: "perDeviceTrainBatchSize",
+  microBatchSize: "perDeviceTrainBatchSize",
+  gradAccumulationSteps: "gradientAccumulationSteps",
+  epochs: "numTrainEpochs",
+  numEpochs: "numTrainEpochs",
+  maxIters: "maxSteps",
+  iters: "maxSteps",
+  numIterations: "maxSteps",
+  lr: "learningRate",
+  lrScheduler: "lrSchedulerType",
+  gradClip: "maxGradNorm",
+  optimizer: "optim",
+  cutoffLen: "maxSeqLength",
+  sequenceLen: "maxSeqLength",
+  maxLength: "maxSeqLength",
+  blockSize: "maxSeqLength",
+  dataset: "data",
+  outputDir: "out",
+  tokenizerName: "tokenizer",
+};
+
+/**
+ * A YAML file's options by camelCase name; a single value where a list is wanted becomes one.
+ *
+ * @throws LabError `not_found`, `bad_input` for what is no YAML mapping
+ */
+export async function readRecipe(file: string, schemas: Schemas): Promise<Record<string, unknown>> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw LabError.from(error);
+  });
+  let parsed: unknown;
+  try {
+    parsed = parse(text);
+  } catch (error) {
+    throw new LabError("bad_input", `${file} is no YAML: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw new LabError("bad_input", `${file} holds no options`, {
+      hint: "Each line is an option, such as learning_rate: 1e-3.",
+    });
+  const entries = Object.entries(parsed).map(([key, value]): [string, unknown] => {
+    const camel = key.replace(/[-_]+(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const name = camel in schemas ? camel : (ALIASES[camel] ?? camel);
+    const schema = schemas[name];
+    const isList = schema !== undefined && shapeOf(schema).type === "array";
+    return [name, isList && !Array.isArray(value) ? [value] : value];
+  });
+  return Object.fromEntries(entries.filter(([, value]) => value !== null));
+}
+
+/** `value` as an absolute path, `undefined` as it is. */
+export function absolutePath(value: unknown, cwd: string): string | undefined {
+  return typeof value === "string" ? path.resolve(cwd, expandHome(value)) : undefined;
+}
+
+type Context = Pick<CommandContext, "output" | "signal">;
+
+/**
+ * Runs a job of training to its end: plan, live view, result.
+ *
+ * @param open - makes the job, which tells the observer what it does
+ */
+export async function followTraining(
+  { output, signal }: Context,
+  open: (observer: RunObserver) => Promise<Job<JsonObject>>,
+): Promise<void> {
+  const reading = output.progress({ label: "read", unit: "B" });
+  let view: TrainingView | undefined;
+  const job = await open({
+    onReading: ({ bytes, totalBytes }) => {
+      reading.update(bytes, { total: totalBytes });
+    },
+    onStart: ({ facts, warnings, steps, done, plan }) => {
+      reading.finish();
+      for (const warning of warnings) output.warn(warning);
+      output.note(formatFacts([...facts, ...(plan === undefined ? [] : planFacts(plan))]));
+      const label = `${job.record.kind} ${job.record.name}`;
+      const options = { label, totalSteps: steps, stepsDone: done };
+      view = output.show((target) => new TrainingView(options, target));
+    },
+    onMetrics: (metrics) => view?.update(metrics),
+    onNote: (note) => {
+      output.warn(note);
+    },
+  });
+  const { id } = job.record;
+  output.note(`run ${id}`);
+  try {
+    const result = await startTraining(job, { signal });
+    view?.finish();
+    output.result({ run: id, folder: job.folder, ...result }, () => resultText(job, result));
+  } catch (error) {
+    reading[Symbol.dispose]();
+    view?.[Symbol.dispose]();
+    if (LabError.from(error).code === "interrupted")
+      output.note(`What was done is saved. philab runs resume ${id} goes on.`);
+    throw error;
+  }
+}
+
+function resultText({ folder }: Job<JsonObject>, result: JsonObject): string {
+  const { path: trained, steps, tokens, elapsedMs, evalLoss } = result;
+  return formatFacts([
+    ["trained", visibleText(typeof trained === "string" ? trained : "")],
+    [
+      "steps",
+      `${formatCount(Number(steps))}, ${formatCount(Number(tokens))} tokens, ${formatDuration(Number(elapsedMs))}`,
+    ],
+    ...(evalLoss === undefined ? [] : [["eval loss", formatNumber(Number(evalLoss))] as const]),
+    ["report", visibleText(path.join(folder, "report.html"))],
+  ]);
+}
