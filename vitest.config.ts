@@ -1,9 +1,16 @@
 import { defineConfig } from "vitest/config";
 
+const source = new URL("src/", import.meta.url).pathname;
+
 // Each test file has a process of its own: native state (the engine) is global to a process.
 export default defineConfig({
   // The examples import the package by its name.
-  resolve: { alias: { philab: new URL("src/index.ts", import.meta.url).pathname } },
+  resolve: {
+    alias: [
+      { find: /^philab$/, replacement: `${source}index.ts` },
+      { find: /^philab\/(\w+)$/, replacement: `${source}$1/index.ts` },
+    ],
+  },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["test/long/**", "node_modules/**"],

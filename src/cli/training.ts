@@ -5,14 +5,13 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { LabError } from "../base/errors.ts";
 import { formatCount, formatDuration, formatFacts, formatNumber } from "../base/format.ts";
-import type { JsonObject } from "../base/json.ts";
 import { shapeOf } from "../base/schema.ts";
 import { visibleText } from "../base/terminal.ts";
 import { expandHome } from "../base/settings.ts";
 import type { Job } from "../jobs/job.ts";
 import { planFacts } from "../train/plan.ts";
 import { TrainingView } from "../train/progress.ts";
-import { startTraining, type RunObserver } from "../train/run.ts";
+import { startTraining, type RunObserver, type Trained } from "../train/run.ts";
 import type { CommandContext, Schemas } from "./command.ts";
 
 /**
@@ -98,7 +97,7 @@ type Context = Pick<CommandContext, "output" | "signal">;
  */
 export async function followTraining(
   { output, signal }: Context,
-  open: (observer: RunObserver) => Promise<Job<JsonObject>>,
+  open: (observer: RunObserver) => Promise<Job<Trained>>,
 ): Promise<void> {
   const reading = output.progress({ label: "read", unit: "B" });
   let view: TrainingView | undefined;
@@ -134,15 +133,12 @@ export async function followTraining(
   }
 }
 
-function resultText({ folder }: Job<JsonObject>, result: JsonObject): string {
+function resultText({ folder }: Job<Trained>, result: Trained): string {
   const { path: trained, steps, tokens, elapsedMs, evalLoss } = result;
   return formatFacts([
-    ["trained", visibleText(typeof trained === "string" ? trained : "")],
-    [
-      "steps",
-      `${formatCount(Number(steps))}, ${formatCount(Number(tokens))} tokens, ${formatDuration(Number(elapsedMs))}`,
-    ],
-    ...(evalLoss === undefined ? [] : [["eval loss", formatNumber(Number(evalLoss))] as const]),
+    ["trained", visibleText(trained)],
+    ["steps", `${formatCount(steps)}, ${formatCount(tokens)} tokens, ${formatDuration(elapsedMs)}`],
+    ...(evalLoss === undefined ? [] : [["eval loss", formatNumber(evalLoss)] as const]),
     ["report", visibleText(path.join(folder, "report.html"))],
   ]);
 }

@@ -139,6 +139,7 @@ const FUNCTIONS = {
   ggml_gallocr_new: ["pointer", "pointer"],
   ggml_gallocr_free: ["void", "pointer"],
   ggml_gallocr_alloc_graph: ["bool", "pointer", "pointer"],
+  ggml_gallocr_reserve_n_size: ["void", "pointer", "pointer", "optional", "optional", "bytes"],
   ggml_gallocr_get_buffer_size: ["size", "pointer", "int"],
   ggml_backend_graph_compute: ["int", "pointer", "pointer"],
   ggml_backend_sched_new: ["pointer", "bytes", "optional", "int", "size", "bool", "bool"],

@@ -12,6 +12,8 @@ const STATUS = { success: 0, aborted: 1, failed: -1, allocFailed: -2 } as const;
 
 /** The memory planner of a device: ggml's graph allocator, or its scheduler where a device shares with the processor. */
 interface Planner {
+  /** Bytes that the graph's values will take; undefined where only allocating tells. */
+  measure(graph: Pointer): number | undefined;
   allocate(graph: Pointer): boolean;
   compute(graph: Pointer, done: (error: Error | null, status: number) => void): void;
   sizeBytes(): number;
@@ -53,6 +55,11 @@ export class Executor {
         },
       );
     this.#allocated = graph;
+  }
+
+  /** Bytes that `allocate` will need for the values of `graph`, where the device tells before it does. */
+  measure(graph: Pointer): number | undefined {
+    return this.#open().measure(graph);
   }
 
   /** Bytes reserved for intermediate values. */
@@ -119,6 +126,14 @@ function graphAllocator(backend: Backend): Planner {
   const { api } = library();
   const allocator = api.ggml_gallocr_new(backend.bufferType.pointer);
   return {
+    measure: (graph) => {
+      // One of its own: planning forgets what the allocator holds.
+      const planner = api.ggml_gallocr_new(backend.bufferType.pointer);
+      const sizes = new BigUint64Array(1);
+      api.ggml_gallocr_reserve_n_size(planner, graph, null, null, sizes);
+      api.ggml_gallocr_free(planner);
+      return Number(sizes[0]);
+    },
     allocate: (graph) => api.ggml_gallocr_alloc_graph(allocator, graph),
     compute: (graph, done) => {
       api.ggml_backend_graph_compute.async(backend.pointer, graph, done);
@@ -135,6 +150,7 @@ function scheduler(backend: Backend, cpu: Backend, maxNodes: number): Planner {
   const backends = BigUint64Array.of(backend.pointer, cpu.pointer);
   const sched = api.ggml_backend_sched_new(backends, null, 2, maxNodes, false, true);
   return {
+    measure: () => undefined,
     allocate: (graph) => {
       api.ggml_backend_sched_reset(sched);
       return api.ggml_backend_sched_alloc_graph(sched, graph);

@@ -21,7 +21,7 @@
  */
 import { Assembler } from "./assembler.ts";
 import { packPanel, type PanelMasks } from "./f32-panel.ts";
-import { multiplyRows } from "./f32-tile.ts";
+import { multiplyRows, TILE_ROWS } from "./f32-tile.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
 import {
   mem,
@@ -44,8 +44,8 @@ import {
 } from "./operands.ts";
 import { LANES, MASK_BYTES, type VectorLevel } from "./vector-level.ts";
 
-/** Rows of a tile. */
-export const TILE_ROWS = 6;
+export { TILE_ROWS };
+
 /** Rows of a transposed a that are copied together: whole tiles, and whole lines of the cache. */
 const BLOCK_ROWS = 48;
 /** Vectors of a panel's row. */

@@ -153,6 +153,11 @@ export class Graph {
     return library().api.ggml_graph_n_nodes(this.#graph);
   }
 
+  /** Bytes that `allocate` will reserve in all, where that can be told before; for computations that may not fit. */
+  requiredBytes(): number | undefined {
+    return this.executor.measure(this.#graph);
+  }
+
   /** Reserves memory for all values. Inputs are written after this. */
   allocate(): void {
     invariant(!this.#disposed, "graph used after it was freed");

@@ -7,6 +7,7 @@ import { Executor } from "../engine/executor.ts";
 import { Graph } from "../tensor/graph.ts";
 import type { Optimizer } from "../tensor/optimizers.ts";
 import type { Batch } from "./data/batches.ts";
+import { assertMemory } from "./plan.ts";
 import type { BatchShape, Objective, RecordedLoss, Trainee } from "./objective.ts";
 
 /** The mean loss of a step or of an evaluation, and the other means by name. */
@@ -95,6 +96,7 @@ export class BatchLoss implements Disposable {
       const { loss, metrics = {} } = recorded;
       if (training) this.#optimizer.accumulateFrom(loss);
       graph.output(loss, ...Object.values(metrics));
+      this.#assertFits(graph);
       graph.allocate();
       this.#recorded = { ...recorded, key, graph };
       return this.#recorded;
@@ -102,6 +104,16 @@ export class BatchLoss implements Disposable {
       graph[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** The system would give memory that is not there, and end the process when it is used. */
+  #assertFits(graph: Graph): void {
+    const more = (graph.requiredBytes() ?? 0) - this.sizeBytes;
+    assertMemory(
+      more,
+      "a batch needs",
+      "Use smaller batches (--per-device-train-batch-size, with --gradient-accumulation-steps), shorter sequences, or --gradient-checkpointing.",
+    );
   }
 
   /** Bytes of the values between the weights and the loss, of the largest graph so far. */

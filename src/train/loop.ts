@@ -5,7 +5,6 @@
 import path from "node:path";
 import { throwIfInterrupted, writeDirectoryAtomic } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
 import { Random } from "../base/random.ts";
 import type { JobContext } from "../jobs/job.ts";
 import { Optimizer } from "../tensor/optimizers.ts";
@@ -13,14 +12,14 @@ import { scheduleFactor } from "../tensor/schedules.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { BatchLoss, type Means } from "./batch-loss.ts";
 import { checkpointBytes, Checkpoints, type TrainerState } from "./checkpoints.ts";
-import type { Batch, BatchPosition, BatchStream } from "./data/batches.ts";
+import type { Batch, BatchStream } from "./data/batches.ts";
 import type { StepMetrics } from "./metrics.ts";
 import type { Objective, Trainee } from "./objective.ts";
 import type { LoopOptions } from "./options.ts";
 import { parameterGroups } from "./parameter-groups.ts";
 import { RunLog, type TrainingObserver } from "./run-log.ts";
+import { RunPosition } from "./run-position.ts";
 import { sampleTexts } from "./sample.ts";
-import { StepWatch } from "./watch.ts";
 
 /** What a recipe has made ready. */
 export interface Training {
@@ -39,6 +38,21 @@ export interface Training {
   /** Where the trained model or adapter goes: a directory that is not there yet, in one that is. */
   out: string;
 }
+
+/** What came out: `run.json`'s result. */
+export type Trained = {
+  /** The trained model or adapter. */
+  path: string;
+  steps: number;
+  /** Trained on, padding not counted. */
+  tokens: number;
+  elapsedMs: number;
+  /** The last one, in nats per learned token. */
+  evalLoss?: number;
+  best?: { checkpoint: string; evalLoss: number };
+  /** The checkpoint whose weights these are. */
+  weights: string;
+};
 
 export type LoopContext = Pick<JobContext<unknown>, "folder" | "signal" | "progress" | "emit">;
 
@@ -141,13 +155,13 @@ export class TrainingLoop implements Disposable {
    * @throws LabError `check_failed` for a loss that is no number or has exploded, naming step, batch and layer; the
    *   checkpoints of before are as they were; `interrupted`; `disk_full`
    */
-  async run(): Promise<JsonObject> {
+  async run(): Promise<Trained> {
     const restored = this.#restored;
     const log = await RunLog.open(this.#context, this.#observer, {
       afterStep: restored?.global_step ?? 0,
       tensorboard: this.#options.tensorboard,
     });
-    const run = new Progress(this.#totalSteps, this.#training.train, restored);
+    const run = new RunPosition(this.#totalSteps, this.#training.train, restored);
     try {
       await this.#steps(run, log);
       return await this.#finish(run);
@@ -162,7 +176,7 @@ export class TrainingLoop implements Disposable {
     }
   }
 
-  async #steps(run: Progress, log: RunLog): Promise<void> {
+  async #steps(run: RunPosition, log: RunLog): Promise<void> {
     const { evalSteps, saveSteps } = this.#options;
     const { signal } = this.#context;
     while (run.step < this.#totalSteps) {
@@ -180,7 +194,7 @@ export class TrainingLoop implements Disposable {
     }
   }
 
-  async #step(run: Progress, log: RunLog): Promise<StepMetrics> {
+  async #step(run: RunPosition, log: RunLog): Promise<StepMetrics> {
     const startedMs = performance.now();
     const { train } = this.#training;
     const { seed, learningRate, maxGradNorm, gradientAccumulationSteps } = this.#options;
@@ -249,7 +263,7 @@ export class TrainingLoop implements Disposable {
   }
 
   /** Evaluates, and lets the model write. */
-  async #look(run: Progress, log: RunLog): Promise<void> {
+  async #look(run: RunPosition, log: RunLog): Promise<void> {
     const { evaluation, bytesPerToken, tokenizer, trainee } = this.#training;
     const { signal } = this.#context;
     const { samplePrompts: prompts, sampleTokens: maxTokens } = this.#options;
@@ -275,7 +289,7 @@ export class TrainingLoop implements Disposable {
     run.elapsedMs += performance.now() - startedMs;
   }
 
-  async #save(run: Progress): Promise<void> {
+  async #save(run: RunPosition): Promise<void> {
     const { evaluated, best } = run;
     const name = `checkpoint-${run.step}`;
     if (evaluated?.step === run.step && (best === undefined || evaluated.loss < best.loss))
@@ -284,7 +298,7 @@ export class TrainingLoop implements Disposable {
     run.savedStep = run.step;
   }
 
-  async #finish(run: Progress): Promise<JsonObject> {
+  async #finish(run: RunPosition): Promise<Trained> {
     const { trainee, out } = this.#training;
     const { best } = run;
     const usesBest = this.#options.loadBestModelAtEnd && best !== undefined;
@@ -297,8 +311,8 @@ export class TrainingLoop implements Disposable {
       steps: run.step,
       tokens: run.tokens,
       elapsedMs: Math.round(run.elapsedMs),
-      evalLoss: run.evaluated?.loss,
-      best: best === undefined ? undefined : { checkpoint: best.name, evalLoss: best.loss },
+      ...(run.evaluated === undefined ? {} : { evalLoss: run.evaluated.loss }),
+      ...(best === undefined ? {} : { best: { checkpoint: best.name, evalLoss: best.loss } }),
       weights: usesBest ? best.name : `checkpoint-${run.step}`,
     };
   }
@@ -306,71 +320,6 @@ export class TrainingLoop implements Disposable {
   [Symbol.dispose](): void {
     this.#losses[Symbol.dispose]();
     this.#optimizer[Symbol.dispose]();
-  }
-}
-
-/** Where a run stands while it runs. */
-class Progress {
-  readonly #totalSteps: number;
-  readonly #train: BatchStream;
-  readonly watch: StepWatch;
-  /** Steps done. */
-  step: number;
-  savedStep: number;
-  tokens: number;
-  elapsedMs: number;
-  best: { name: string; loss: number } | undefined;
-  evaluated: { step: number; loss: number } | undefined;
-  /** Of the data after the last step that was done. */
-  position: BatchPosition;
-  readonly #begun: { step: number; elapsedMs: number };
-
-  constructor(totalSteps: number, train: BatchStream, from: TrainerState | undefined) {
-    this.#totalSteps = totalSteps;
-    this.#train = train;
-    this.watch = new StepWatch(from);
-    this.step = from?.global_step ?? 0;
-    this.savedStep = this.step;
-    this.tokens = from?.num_input_tokens_seen ?? 0;
-    this.elapsedMs = from?.elapsed_ms ?? 0;
-    if (from !== undefined && from.best_model_checkpoint !== null && from.best_metric !== null)
-      this.best = { name: from.best_model_checkpoint, loss: from.best_metric };
-    this.position = train.state();
-    this.#begun = { step: this.step, elapsedMs: this.elapsedMs };
-  }
-
-  advance(tokens: number, elapsedMs: number): void {
-    this.step++;
-    this.tokens += tokens;
-    this.elapsedMs += elapsedMs;
-    this.position = this.#train.state();
-  }
-
-  /** What every line of metrics says. */
-  moment(): StepMetrics {
-    const perStepMs = (this.elapsedMs - this.#begun.elapsedMs) / (this.step - this.#begun.step);
-    return {
-      step: this.step,
-      totalSteps: this.#totalSteps,
-      epoch: this.#train.epoch,
-      totalTokens: this.tokens,
-      elapsedMs: this.elapsedMs,
-      remainingMs: perStepMs * (this.#totalSteps - this.step),
-    };
-  }
-
-  state(): TrainerState {
-    return {
-      global_step: this.step,
-      max_steps: this.#totalSteps,
-      epoch: this.#train.epoch,
-      num_input_tokens_seen: this.tokens,
-      best_metric: this.best?.loss ?? null,
-      best_model_checkpoint: this.best?.name ?? null,
-      elapsed_ms: this.elapsedMs,
-      data_position: this.position,
-      ...this.watch.state,
-    };
   }
 }
 

@@ -14,6 +14,8 @@ export interface PreparedData {
   evaluation: BatchStream | undefined;
   /** Of the text that the evaluation predicts, for bits per byte. */
   bytesPerToken: number | undefined;
+  /** SHA-256 of what is trained on: tokens, and which of them are learned. */
+  fingerprint: string;
   facts: readonly string[];
   warnings: readonly string[];
 }
@@ -66,6 +68,7 @@ export async function prepareData(
   return {
     train: new BatchStream(train, { ...batches, epochs }),
     evaluation: held && new BatchStream(held, { ...batches, shuffle: false }),
+    fingerprint: train.fingerprint(),
     bytesPerToken: held && bytesPerToken(held, tokenizer),
     facts,
     warnings,

@@ -1,14 +1,14 @@
 /** The recipe `pretrain`: all weights of a Phi learn to predict text, from random ones, a model's, or a smaller model's. */
+import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../base/errors.ts";
-import type { JsonObject } from "../base/json.ts";
 import { SETTING_SCHEMAS } from "../base/settings.ts";
 import { threadsFor } from "../base/threads.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
 import { fingerprintOf } from "../generate/fingerprint.ts";
 import { openTokenizer } from "../generate/open-tokenizer.ts";
-import { defineJob, type JobDefinition } from "../jobs/job.ts";
+import { defineJob, Job, type JobDefinition } from "../jobs/job.ts";
 import { companionFiles, companionFilesIn } from "../model/companions.ts";
 import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
 import { countParameters } from "../model/parameters.ts";
@@ -19,7 +19,13 @@ import { nextToken } from "./next-token.ts";
 import { LOOP_OPTIONS } from "./options.ts";
 import { assertMemory, trainingBytes } from "./plan.ts";
 import { prepareData } from "./prepare-data.ts";
-import { runTraining, type Prepared, type RunObserver } from "./run.ts";
+import {
+  runTraining,
+  startTraining,
+  type Prepared,
+  type RunObserver,
+  type Trained,
+} from "./run.ts";
 import { resolveShape, SHAPE_OPTIONS } from "./shape.ts";
 import { TrainableModel } from "./trainable-model.ts";
 
@@ -51,10 +57,9 @@ const pretrainArguments = z.strictObject({
   threads: SETTING_SCHEMAS.threads.optional(),
 });
 export type PretrainArguments = z.output<typeof pretrainArguments>;
-
 export function pretrainJob(
   observer: RunObserver = {},
-): JobDefinition<typeof pretrainArguments, JsonObject> {
+): JobDefinition<typeof pretrainArguments, Trained> {
   return defineJob({
     kind: "train",
     arguments: pretrainArguments,
@@ -67,6 +72,48 @@ export function pretrainJob(
         observer,
       ),
   });
+}
+
+export type PretrainOptions = z.input<typeof pretrainArguments>;
+
+/**
+ * Trains from a program: a run in `runsFolder`, as `philab train` makes one. Paths may be relative to the working directory.
+ *
+ * @returns where the trained model lies (`path`), and what `philab train --json` says
+ * @throws LabError what the run is stopped by
+ */
+export async function pretrain(
+  options: Omit<PretrainOptions, "seed" | "device"> & Partial<PretrainOptions>,
+  {
+    runsFolder,
+    name = "pretrain",
+    signal,
+    ...observer
+  }: { runsFolder: string; name?: string; signal?: AbortSignal } & RunObserver,
+): Promise<Trained> {
+  const absolute = (file: string): string => path.resolve(file);
+  const paths = Object.entries({
+    data: options.data.map(absolute),
+    evalData: options.evalData?.map(absolute),
+    ...Object.fromEntries(
+      (["initFrom", "tokenizer", "modelConfig", "out"] as const).map((key) => {
+        const file = options[key];
+        return [key, file === undefined ? undefined : absolute(file)];
+      }),
+    ),
+  }).filter(([, value]) => value !== undefined);
+  const job = await Job.create(pretrainJob(observer), {
+    runsFolder: absolute(runsFolder),
+    name,
+    arguments: {
+      seed: 0,
+      device: "auto",
+      ...options,
+      ...Object.fromEntries(paths),
+    },
+    provenance: {},
+  });
+  return startTraining(job, signal === undefined ? {} : { signal });
 }
 
 /** Everything up to the first step. The caller disposes of it. */
@@ -129,7 +176,7 @@ async function preparePretrain(
           initFrom === undefined || source === undefined || from === undefined
             ? []
             : [{ reference: initFrom, sha256: fingerprintOf(from, source) }],
-        data: options.data.map((name) => ({ name })),
+        data: [{ name: options.data.join(", "), sha256: data.fingerprint }],
       },
       [Symbol.dispose]() {
         owned[Symbol.dispose]();
@@ -168,17 +215,17 @@ async function findTokenizer({
   tokenizer: Tokenizer;
   files: Record<string, string>;
 }> {
-  const path = named ?? initFrom;
-  if (path === undefined)
+  const source = named ?? initFrom;
+  if (source === undefined)
     throw new LabError("bad_input", "a new model needs a tokenizer", {
       hint: "Make one (philab tokenizer train DATA --out DIR) and name it: --tokenizer DIR. A model's name does, too.",
     });
-  if (!/\.gguf$/i.test(path))
-    return { tokenizer: await loadTokenizer(path), files: await companionFilesIn(path) };
-  const checkpoint = await openCheckpoint(path);
+  if (!/\.gguf$/i.test(source))
+    return { tokenizer: await loadTokenizer(source), files: await companionFilesIn(source) };
+  const checkpoint = await openCheckpoint(source);
   const tokenizer = await openTokenizer(checkpoint);
   if (tokenizer === undefined)
-    throw new LabError("unsupported", `${path} has no tokenizer`, {
+    throw new LabError("unsupported", `${source} has no tokenizer`, {
       hint: "Name a model or a directory that has one: --tokenizer.",
     });
   return { tokenizer, files: await companionFiles(checkpoint, configFromCheckpoint(checkpoint)) };

@@ -1,12 +1,13 @@
 /** A training run as a job: prepares, says what it will take, trains, and leaves a report however it ends. */
 import { access, constants, lstat, mkdir } from "node:fs/promises";
 import path from "node:path";
-import type { JsonObject } from "../base/json.ts";
 import { LabError } from "../base/errors.ts";
 import type { Job, JobContext } from "../jobs/job.ts";
 import type { LoadProgress } from "./data/load.ts";
 import { runEvents } from "../jobs/runs.ts";
-import { totalSteps, TrainingLoop, type Training } from "./loop.ts";
+import { totalSteps, TrainingLoop, type Trained, type Training } from "./loop.ts";
+
+export type { Trained };
 import type { LoopOptions } from "./options.ts";
 import { assertDisk, type TrainingPlan } from "./plan.ts";
 import { writeTrainingReport } from "./report.ts";
@@ -48,7 +49,7 @@ export async function runTraining(
   options: LoopOptions & { seed: number },
   prepare: (folder: string) => Promise<Prepared>,
   observer: RunObserver,
-): Promise<JsonObject> {
+): Promise<Trained> {
   const { folder, attempt, signal } = context;
   using prepared = await prepare(folder);
   await context.describe(prepared.provenance);
@@ -115,9 +116,9 @@ function planOf(
 
 /** Starts a job of training and writes its report when it has ended, whichever way. */
 export async function startTraining(
-  job: Job<JsonObject>,
+  job: Job<Trained>,
   { signal }: { signal?: AbortSignal },
-): Promise<JsonObject> {
+): Promise<Trained> {
   try {
     return await job.start(signal === undefined ? {} : { signal });
   } finally {

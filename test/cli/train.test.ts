@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { LabError } from "../../src/base/errors.ts";
 import { json, philab } from "../support/cli.ts";
 
@@ -111,6 +111,17 @@ describe("philab train", () => {
     expect(ran.err).toMatch(expected);
     expect(ran.exit).toBe(2);
     expect(ran.err).not.toMatch(/internal/);
+  });
+
+  it("refuses a batch whose values do not fit, before it takes the memory", async () => {
+    const free = vi.spyOn(process, "availableMemory").mockReturnValue(2 ** 22);
+    const ran = await train("--per-device-train-batch-size", "64").finally(() => {
+      free.mockRestore();
+    });
+    expect(ran.err).toMatch(
+      /a batch needs \d.* of memory; 4\.00 MiB are free\n.*--gradient-checkp/,
+    );
+    expect(ran.exit).toBe(2);
   });
 
   it("keeps what was done when it is interrupted, and goes on with it", async () => {

@@ -81,6 +81,14 @@ describe("the examples", () => {
     expect(said).toMatch(/\n3 \+ 4 = 7\n {3}7 {2}\d+\.\d %\n/);
   });
 
+  it("03-train trains a model, evaluates it on the way, and lets it write", async () => {
+    const said = await run("03-train");
+    const bits = [...said.matchAll(/^step \d+: eval loss \d+\.\d+, (\d+\.\d+) bits per byte$/gm)];
+    expect(bits).toHaveLength(2);
+    expect(Number(bits[1]?.[1])).toBeLessThan(Number(bits[0]?.[1]));
+    expect(said).toMatch(/\nThe model/);
+  });
+
   it("02-score finds the likelier of two names", async () => {
     const said = await run("02-score");
     expect(said).toMatch(/^ Mary {2}-0\.0275 {2}\(the likeliest\)\n John {2}-4\.7372\n/);
