@@ -4,6 +4,7 @@
  */
 import { invariant, LabError } from "../base/errors.ts";
 import type { GgmlApi, Pointer } from "./api.ts";
+import { useHugePages } from "./huge-pages.ts";
 import { library } from "./library.ts";
 
 let live = 0;
@@ -116,6 +117,11 @@ export class DeviceBuffer {
     const base = this.#api.ggml_backend_buffer_get_base(this.pointer);
     const status = this.#api.ggml_backend_tensor_alloc(this.pointer, tensor, base + BigInt(offset));
     invariant(status === 0, `placing a tensor failed with status ${status}`);
+  }
+
+  /** For a buffer in the processor's memory that has not been written yet. */
+  useHugePages(): void {
+    useHugePages(this.#api.ggml_backend_buffer_get_base(this.pointer), this.sizeBytes);
   }
 
   /** Marks the buffer as holding weights, so that a scheduler runs their operations where they are. */

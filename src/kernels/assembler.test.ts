@@ -116,7 +116,7 @@ function vectorCases(): Case[] {
     "vunpckhpd",
     "vpaddd",
   ] as const;
-  const wide = ["vpmaxud", "vpandd", "vpord", "vpxord", "vpdpbusd"] as const;
+  const wide = ["vpsubd", "vpmaxud", "vpandd", "vpord", "vpxord", "vpdpbusd"] as const;
   for (const name of [...both, ...wide]) {
     for (const [to, x, y] of registers as [Vector, Vector, Vector][]) add(name, [to, x, y]);
     for (const place of PLACES) add(name, [zmm(5), zmm(20), place]);
@@ -145,6 +145,8 @@ function vectorCases(): Case[] {
     add("vpsrad", [to, x, 24]);
     add("vpslld", [to, y, 8]);
   }
+  add("vinserti32x4", [zmm(3), zmm(19), mem(r9, 160), 3]);
+  add("vinserti32x4", [zmm(21), zmm(2), mem(rsp, 100), 1]);
   add("vperm2f128", [ymm(1), ymm(9), ymm(12), 0x31]);
   for (const name of ["vmovups", "vcvtdq2ps", "vcvtps2dq"] as const)
     for (const place of PLACES) {

@@ -5,10 +5,14 @@
  * processor lacks the instructions, or the system refuses executable memory, ggml computes everything.
  */
 import { LabError } from "../base/errors.ts";
+import { assembleQuantizeRows } from "./activations.ts";
 import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
 import { executableCopy } from "./executable-memory.ts";
 import { assembleF32Product, scratchBytes, type ProductShape } from "./f32-product.ts";
+import { assembleInterleave } from "./interleave.ts";
+import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
 import type { VectorLevel } from "./vector-level.ts";
+import type { WeightType } from "./weight-formats.ts";
 
 /** Kernels kept at most; what comes after them is left to ggml. */
 const MAX_KERNELS = 4096;
@@ -18,7 +22,7 @@ const NEEDED: Record<VectorLevel, readonly CpuFeature[]> = {
   avx2: ["avx2", "fma"],
 };
 
-/** A callable kernel, and the scratch memory that its operation needs as its last input. */
+/** A callable kernel, and the scratch memory that its operation needs as its last input, if any. */
 export interface Kernel {
   address: bigint;
   scratchBytes: number;
@@ -32,10 +36,13 @@ export interface KernelStatus {
 
 export class Kernels {
   readonly level: VectorLevel;
+  /** Whether there are products with quantised weights: they need VNNI. */
+  readonly multipliesQuantized: boolean;
   readonly #cache = new Map<string, bigint | undefined>();
 
-  constructor(level: VectorLevel) {
+  constructor(level: VectorLevel, { multipliesQuantized }: { multipliesQuantized: boolean }) {
     this.level = level;
+    this.multipliesQuantized = multipliesQuantized;
   }
 
   /** The product of matrices of a shape on `threads` threads; undefined where there is no room for another kernel. */
@@ -45,6 +52,30 @@ export class Kernels {
     );
     if (address === undefined) return undefined;
     return { address, scratchBytes: scratchBytes(shape, this.level, threads) };
+  }
+
+  /** Packs weights `[M, K]` for `quantizedProduct`; called with two addresses, where to and where from. */
+  interleave(type: WeightType, shape: readonly [number, number]): bigint | undefined {
+    return this.#find(`interleave ${type} ${shape.join()}`, () => assembleInterleave(type, shape));
+  }
+
+  /** Turns rows of `k` f32 values, `rowStride` bytes apart, into what `quantizedProduct` reads. */
+  quantizeRows(k: number, rowStride: number): bigint | undefined {
+    return this.#find(`rows ${k} ${rowStride}`, () => assembleQuantizeRows(k, rowStride));
+  }
+
+  /** The product of `rows` such rows with packed weights `[M, K]`. */
+  quantizedProduct(
+    type: WeightType,
+    shape: readonly [number, number],
+    { rows, threads }: { rows: number; threads: number },
+  ): Kernel | undefined {
+    const address = this.#find(`${type} ${shape.join()}`, () =>
+      assembleQuantizedProduct(type, shape),
+    );
+    if (address === undefined) return undefined;
+    const isExpanded = rows >= EXPANDED_ROWS;
+    return { address, scratchBytes: isExpanded ? threads * expandedBytes(shape[1]) : 0 };
   }
 
   #find(key: string, assemble: () => Uint8Array): bigint | undefined {
@@ -80,5 +111,6 @@ function choose(choice: string): KernelStatus {
   const level = wanted.find((candidate) => NEEDED[candidate].every((f) => features.has(f)));
   if (level === undefined) return none(`the processor lacks ${wanted.at(-1) ?? ""}`);
   const chosen = choice === "" ? "the best that this processor has" : "chosen by PHILAB_KERNELS";
-  return { kernels: new Kernels(level), reason: chosen };
+  const multipliesQuantized = level === "avx512" && features.has("avx512_vnni");
+  return { kernels: new Kernels(level, { multipliesQuantized }), reason: chosen };
 }

@@ -27,6 +27,7 @@ const THREE = {
   vunpcklpd: { map: 1, prefix: 1, opcode: 0x14, w: "evex" },
   vunpckhpd: { map: 1, prefix: 1, opcode: 0x15, w: "evex" },
   vpaddd: { map: 1, prefix: 1, opcode: 0xfe },
+  vpsubd: { map: 1, prefix: 1, opcode: 0xfa },
   /** The larger of unsigned integers: of magnitudes of floats, where a NaN is the largest. */
   vpmaxud: { map: 2, prefix: 1, opcode: 0x3f },
   vpandd: { map: 1, prefix: 1, opcode: 0xdb, only: "evex" },
@@ -39,6 +40,8 @@ const THREE_BYTE = {
   vshufps: { map: 1, prefix: 0, opcode: 0xc6 },
   vshuff32x4: { map: 3, prefix: 1, opcode: 0x23, only: "evex" },
   vperm2f128: { map: 3, prefix: 1, opcode: 0x06, only: "vex" },
+  /** A quarter of the destination comes from 16 bytes. */
+  vinserti32x4: { map: 3, prefix: 1, opcode: 0x38, tuple: "quarter", only: "evex" },
   vpternlogd: { map: 3, prefix: 1, opcode: 0x25, only: "evex" },
 } as const satisfies Record<string, VectorOpcode>;
 

@@ -1,10 +1,11 @@
 /**
- * Where each weight of a model goes: used in the mapped file as it lies, repacked by the backend for faster products, or
+ * Where each weight of a model goes: used in the mapped file as it lies, packed for our own kernels or by the backend for faster products, or
  * copied into memory of its own because its type or its order changes.
  */
 import type { Mode } from "../base/settings.ts";
 import type { Backend, BufferType } from "../engine/backend.ts";
 import { DTYPES, type DType } from "../engine/dtypes.ts";
+import { isPackable } from "../kernels/weight-formats.ts";
 import type { PhiConfig } from "./config.ts";
 import { type ParameterSource } from "./parameters.ts";
 
@@ -13,7 +14,8 @@ export interface Placement {
   name: string;
   source: ParameterSource;
   dtype: DType;
-  target: "mapped" | "owned" | BufferType;
+  /** `interleaved`: packed for our own kernels, in memory of its own. */
+  target: "mapped" | "owned" | "interleaved" | BufferType;
 }
 
 export interface PlacementOptions {
@@ -29,7 +31,7 @@ export function planPlacement(
   backend: Backend,
   { mode, repack }: PlacementOptions,
 ): Placement[] {
-  const repackedTypes = mode === "fast" && repack ? backend.repackedBufferTypes : [];
+  const repackedTypes = backend.repackedBufferTypes;
   const supported = new Map<string, BufferType | undefined>();
   const repackedType = (dtype: DType, [m, k]: [number, number]): BufferType | undefined => {
     const key = `${dtype} ${m} ${k}`;
@@ -49,7 +51,10 @@ export function planPlacement(
     const dtype: DType = mode === "reference" || entry.dtype === "f64" ? "f32" : entry.dtype;
     const isTable = name === "model.embed_tokens.weight";
     const unchanged = dtype === entry.dtype && contiguousRows(source) !== undefined;
-    const repacked = isTable || !unchanged ? undefined : repackedType(dtype, [m, k]);
+    const mayMove = mode === "fast" && repack && unchanged && !isTable;
+    if (mayMove && backend.kernels?.multipliesQuantized === true && isPackable(dtype, [m, k]))
+      return { name, source, dtype, target: "interleaved" };
+    const repacked = mayMove ? repackedType(dtype, [m, k]) : undefined;
     const mappable = unchanged && isAligned(source) && (backend.fallback === undefined || isTable);
     return { name, source, dtype, target: repacked ?? (mappable ? "mapped" : "owned") };
   });

@@ -141,12 +141,18 @@ function createTensors(
   }: { store: TensorStore; files: ReadonlyMap<string, MappedFile>; backend: Backend },
 ): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
-  const spec = ({ name, dtype, source }: Placement) => ({ name, dtype, shape: source.shape });
+  const spec = ({ name, dtype, source, target }: Placement) => ({
+    name,
+    dtype,
+    shape: source.shape,
+    interleaved: target === "interleaved",
+  });
   const groups = new Map<BufferType, Placement[]>();
   const plain = backend.bufferType;
   for (const placement of placements) {
     if (placement.target === "mapped") continue;
-    const type = placement.target === "owned" ? plain : placement.target;
+    const { target } = placement;
+    const type = target === "owned" || target === "interleaved" ? plain : target;
     groups.set(type, [...(groups.get(type) ?? []), placement]);
   }
   for (const [type, group] of groups)

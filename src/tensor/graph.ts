@@ -191,7 +191,7 @@ export class Graph {
 }
 
 function tensorFields(tensor: Tensor): ConstructorParameters<typeof Tensor>[0] {
-  const { pointer, dtype, shape, strides, graph, made, name, readable } = tensor;
+  const { pointer, dtype, shape, strides, graph, made, name, readable, interleaved } = tensor;
   return {
     pointer,
     dtype,
@@ -199,6 +199,7 @@ function tensorFields(tensor: Tensor): ConstructorParameters<typeof Tensor>[0] {
     strides,
     graph,
     readable,
+    interleaved,
     ...(made === undefined ? {} : { made }),
     ...(name === undefined ? {} : { name }),
   };

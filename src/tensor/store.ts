@@ -1,7 +1,7 @@
 /** Tensors that outlive a computation: weights, caches, optimiser state. The store owns their memory. */
 import { invariant } from "../base/errors.ts";
 import type { Pointer } from "../engine/api.ts";
-import type { DType } from "../engine/dtypes.ts";
+import { tensorBytes, type DType } from "../engine/dtypes.ts";
 import { newTensor, setName } from "../engine/emit.ts";
 import { library } from "../engine/library.ts";
 import { Context, DeviceBuffer } from "../engine/memory.ts";
@@ -12,6 +12,8 @@ export interface TensorSpec {
   name: string;
   dtype: DType;
   shape: Shape;
+  /** Packed for our own kernels: the same bytes in another order. */
+  interleaved?: boolean;
 }
 
 export class TensorStore {
@@ -34,6 +36,7 @@ export class TensorStore {
     const flush = (): void => {
       if (group.length === 0) return;
       const buffer = this.adopt(DeviceBuffer.allocate(bufferType.pointer, groupBytes));
+      if (group.some(({ tensor }) => tensor.interleaved)) buffer.useHugePages();
       for (const { tensor, sizeBytes } of group) buffer.place(tensor.pointer, sizeBytes);
       group = [];
       groupBytes = 0;
@@ -50,13 +53,23 @@ export class TensorStore {
   }
 
   /** Creates a header without memory; the caller places it in a buffer that the store adopts. */
-  declare({ name, dtype, shape }: TensorSpec, { readable }: { readable: boolean }): Tensor {
+  declare(
+    { name, dtype, shape, interleaved = false }: TensorSpec,
+    { readable }: { readable: boolean },
+  ): Tensor {
     assertShape(shape);
     const strides = contiguousStrides(dtype, shape);
     this.#context.take(1);
-    const pointer = newTensor(this.#context.pointer, dtype, shape);
+    // To ggml packed values are bytes, which no operation of its own takes for weights.
+    const pointer = interleaved
+      ? newTensor(this.#context.pointer, "i8", [tensorBytes(dtype, shape)])
+      : newTensor(this.#context.pointer, dtype, shape);
     setName(pointer, name);
-    return new Tensor({ pointer, dtype, shape, strides, graph: undefined, name, readable });
+    const isReadable = readable && !interleaved;
+    return new Tensor({
+      ...{ pointer, dtype, shape, strides, graph: undefined, name, interleaved },
+      readable: isReadable,
+    });
   }
 
   /** Takes over a buffer; it is freed with the store. */

@@ -4,6 +4,7 @@
  */
 import type { Pointer } from "../engine/api.ts";
 import { DTYPES, rowBytes, type DType } from "../engine/dtypes.ts";
+import { interleaveRows } from "../engine/interleave.ts";
 import { dequantizeRows } from "../engine/quantize.ts";
 import { library } from "../engine/library.ts";
 import { invariant, LabError } from "../base/errors.ts";
@@ -29,6 +30,8 @@ export interface TensorFields {
   name?: string;
   /** False where a backend stores the values in an order of its own (repacked weights). */
   readable?: boolean;
+  /** Whether the values are packed for our own kernels: then nothing but a product of ours can read them. */
+  interleaved?: boolean;
 }
 
 let handles = 0;
@@ -49,6 +52,7 @@ export class Tensor {
   readonly made: Provenance | undefined;
   readonly name: string | undefined;
   readonly readable: boolean;
+  readonly interleaved: boolean;
 
   constructor(fields: TensorFields) {
     this.pointer = fields.pointer;
@@ -59,6 +63,7 @@ export class Tensor {
     this.made = fields.made;
     this.name = fields.name;
     this.readable = fields.readable ?? true;
+    this.interleaved = fields.interleaved ?? false;
   }
 
   get rank(): number {
@@ -116,6 +121,11 @@ export class Tensor {
   async writeFrom(address: Pointer): Promise<void> {
     this.#assertAccessible("write");
     const { api } = library();
+    if (this.interleaved) {
+      const to = api.ggml_get_data(this.pointer) as Pointer;
+      await interleaveRows(this.dtype, [this.dim(0), this.dim(1)], { to, from: address });
+      return;
+    }
     await new Promise<void>((resolve, reject) => {
       api.ggml_backend_tensor_set.async(this.pointer, address, 0, this.sizeBytes, (error) => {
         if (error === null) resolve();

@@ -1,10 +1,14 @@
 /** Products on kernels of our own: which they can take, and how strides become theirs. */
 import * as emit from "../../engine/emit.ts";
+import type { Kernel } from "../../kernels/kernels.ts";
 import { panelColumns, TILE_ROWS, type ProductShape } from "../../kernels/f32-product.ts";
+import { activationLayout } from "../../kernels/activations.ts";
+import { isPackable } from "../../kernels/weight-formats.ts";
 import type { Pointer } from "../../engine/api.ts";
 import type { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf } from "./check.ts";
+import { graphOf, refuse, rowsAreDense } from "./check.ts";
+import { packed } from "./layout.ts";
 
 const FLOAT = 4;
 /** Distances inside a kernel's instructions are 32-bit numbers. */
@@ -28,8 +32,7 @@ export function kernelProduct(graph: Graph, x: Tensor, w: Tensor): Pointer | und
     ? kernels.f32Product({ ...shape, rowPieces: pieces }, threads)
     : undefined;
   if (kernel === undefined) return undefined;
-  const scratch = graph.emit((c) => emit.newTensor(c, "f32", [kernel.scratchBytes / FLOAT]));
-  const inputs = [x.pointer, w.pointer, scratch];
+  const inputs = [x.pointer, w.pointer, ...scratchOf(graph, kernel)];
   const result = [...x.shape.slice(0, -1), w.dim(-2)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
@@ -102,4 +105,49 @@ function rowPieces(
     if (cost < 0.98 * best.cost) best = { pieces, cost };
   }
   return best.pieces;
+}
+
+/** `x · wᵀ` of f32 rows `[R, K]` and weights `[M, K]` that were packed for our kernels when they were loaded. */
+export function packedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
+  const { kernels, threads } = graph.backend;
+  const shape = [w.dim(0), w.dim(1)] as const;
+  const kernel = isPackable(w.dtype, shape)
+    ? kernels?.quantizedProduct(w.dtype, shape, { rows: x.dim(0), threads })
+    : undefined;
+  if (kernel === undefined)
+    refuse("matmulTransposed", [x, w], "no kernel reads these packed weights");
+  const inputs = [w.pointer, quantizedRows(graph, x), ...scratchOf(graph, kernel)];
+  return graph.emit((c) =>
+    emit.kernelOperation(c, {
+      ...{ name: "mul_mat", kernel: kernel.address, inputs },
+      ...{ dtype: "f32", shape: [x.dim(0), w.dim(0)] },
+    }),
+  );
+}
+
+/** Memory that a kernel works in: none, or a tensor that lives as long as the operation. */
+function scratchOf(graph: Graph, { scratchBytes }: Kernel): Pointer[] {
+  if (scratchBytes === 0) return [];
+  return [graph.emit((c) => emit.newTensor(c, "f32", [scratchBytes / FLOAT]))];
+}
+
+/** Rows as bytes: all weights that read the same tensor share them. */
+const rowsAsBytes = new WeakMap<Tensor, Pointer>();
+
+function quantizedRows(graph: Graph, x: Tensor): Pointer {
+  const found = rowsAsBytes.get(x);
+  if (found !== undefined) return found;
+  const rows = rowsAreDense(x) ? x : packed(x);
+  const k = x.dim(1);
+  const kernel = graph.backend.kernels?.quantizeRows(k, rows.strides[0] ?? 0);
+  if (kernel === undefined) refuse("matmulTransposed", [x], "no kernel quantises these rows");
+  const shape = [x.dim(0), activationLayout(k).pitch];
+  const pointer = graph.emit((c) =>
+    emit.kernelOperation(c, {
+      ...{ name: "quantize_rows", kernel, inputs: [rows.pointer] },
+      ...{ dtype: "i8", shape },
+    }),
+  );
+  rowsAsBytes.set(x, pointer);
+  return pointer;
 }

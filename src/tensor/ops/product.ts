@@ -11,7 +11,7 @@ import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./ch
 import { transposedCopy } from "./copy.ts";
 import { add } from "./elementwise.ts";
 import { packed, reshape, transpose } from "./layout.ts";
-import { kernelProduct, readsTransposedViews } from "./product-kernel.ts";
+import { kernelProduct, packedProduct, readsTransposedViews } from "./product-kernel.ts";
 
 /**
  * `x · wᵀ`.
@@ -40,7 +40,7 @@ export function matmulTransposed(x: Tensor, w: Tensor): Tensor {
   if (!fits) refuse(op, [x, w], "leading axes do not stretch");
   const graph = graphOf(op, [x, w]);
   const shape = [...batch, x.dim(-2), w.dim(-2)];
-  const own = kernelProduct(graph, x, w);
+  const own = w.interleaved ? packedProduct(graph, x, w) : kernelProduct(graph, x, w);
   if (own !== undefined)
     return graph.result(own, { dtype: "f32", shape, made: { op, inputs: [x, w] } });
   const a = viewable(w) ? w : packed(w);

@@ -1,0 +1,171 @@
+/**
+ * Activations as signed bytes, for products with quantised weights: each block of 32 neighbours x gets a scale
+ * s = max|x| / 127 and integers q = round(x / s), as ggml's Q8_0, and the sums that the weights' offsets are multiplied with.
+ *
+ * A row of K values becomes, with B = K / 32 blocks:
+ *
+ *   K bytes q · B floats s · B floats s·Σq · B integers −128·Σq · B integers −8·Σq · 2B integers −32·Σq of each half · padding
+ *
+ * Rows lie an odd number of cache lines apart, so that sixteen of them do not fall into few sets of the cache. A NaN makes its
+ * block's scale NaN, an infinity makes its products NaN: neither is lost.
+ *
+ * | register | holds |
+ * |---|---|
+ * | r8, r9 | the next row and the number of rows |
+ * | rcx, rdx | the next values, and where their bytes go |
+ * | rsi, rbx | where 4 bytes, and 8 bytes, of each block go |
+ * | r10 | blocks left |
+ * | r11, r12 | rows of values, and of results |
+ * | vectors 0, 1 | 16 values each, then integers |
+ * | 2 … 5 | magnitudes, sums |
+ * | 16 … 19 | constants: magnitude bits, least maximum, 127, 1/127 |
+ */
+import { Assembler } from "./assembler.ts";
+import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
+import {
+  masked,
+  mem,
+  r10,
+  r11,
+  r12,
+  r13,
+  r8,
+  r9,
+  rax,
+  rbx,
+  rcx,
+  rdx,
+  rsi,
+  zmm,
+  type Vector,
+} from "./operands.ts";
+
+const BLOCK = 32;
+const LINE = 64;
+
+/** Byte offsets of the parts of a row of `k` values, and the bytes from row to row. */
+export function activationLayout(k: number): {
+  scales: number;
+  sums: number;
+  minus128: number;
+  minus8: number;
+  minus32: number;
+  pitch: number;
+} {
+  const blocks = k / BLOCK;
+  const end = k + 24 * blocks;
+  const lines = Math.ceil(end / LINE);
+  return {
+    scales: k,
+    sums: k + 4 * blocks,
+    minus128: k + 8 * blocks,
+    minus8: k + 12 * blocks,
+    minus32: k + 16 * blocks,
+    pitch: LINE * (lines + 1 - (lines % 2)),
+  };
+}
+
+const MAGNITUDE = 0x7fffffff;
+/** Below this a block counts as zero: 127 divided by it is still a number. */
+const LEAST = 1e-30;
+const LARGEST = 127;
+
+/** @param rowStride - bytes from row to row of the values, which lie side by side */
+export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
+  const a = new Assembler();
+  const { v } = a;
+  const layout = activationLayout(k);
+  const values = [zmm(0), zmm(1)] as const;
+  const [left, right, total, spare] = [zmm(2), zmm(3), zmm(4), zmm(5)];
+  const [magnitude, least, largest, inverse] = [zmm(16), zmm(17), zmm(18), zmm(19)];
+  /** The combination of all lanes, in every lane. */
+  const acrossLanes = (x: Vector, combine: (to: Vector, p: Vector, q: Vector) => void): void => {
+    v.vshuff32x4(spare, x, x, 0x4e);
+    combine(x, x, spare);
+    v.vshuff32x4(spare, x, x, 0xb1);
+    combine(x, x, spare);
+    v.vshufps(spare, x, x, 0x4e);
+    combine(x, x, spare);
+    v.vshufps(spare, x, x, 0xb1);
+    combine(x, x, spare);
+  };
+  const storeFirst = (offset: number, base: typeof rsi, from: Vector): void => {
+    v.vstoreups(masked(mem(base, offset), 1), from);
+  };
+
+  kernelFunction(a, { localBytes: 0 }, () => {
+    for (const [to, bits] of [
+      [magnitude, MAGNITUDE],
+      [least, floatBits(LEAST)],
+      [largest, floatBits(LARGEST)],
+      [inverse, floatBits(1 / LARGEST)],
+    ] as const) {
+      a.mov(rax, bits);
+      v.vpbroadcastdFrom(to, rax);
+    }
+    a.mov(rax, 1);
+    v.kmovw(1, rax);
+    a.mov(r8, ARGUMENTS.thread);
+    a.mov(r13, ARGUMENTS.threads);
+    a.mov(r9, mem(ARGUMENTS.out, TENSOR_OFFSET.ne + 8));
+    loadInput(a, r11, 0);
+    loadOutput(a, r12);
+    const end = a.label();
+    const rows = a.here();
+    a.cmp(r8, r9);
+    a.jumpIf("aboveOrEqual", end);
+    a.imul(rcx, r8, rowStride);
+    a.add(rcx, r11);
+    a.imul(rdx, r8, layout.pitch);
+    a.add(rdx, r12);
+    a.mov(rsi, rdx);
+    a.mov(rbx, rdx);
+    a.mov(r10, k / BLOCK);
+    const blocks = a.here();
+    v.vmovups(values[0], mem(rcx));
+    v.vmovups(values[1], mem(rcx, 64));
+    v.vpandd(left, values[0], magnitude);
+    v.vpandd(right, values[1], magnitude);
+    v.vpmaxud(left, left, right);
+    acrossLanes(left, v.vpmaxud);
+    v.vmaxps(left, least, left); // a NaN stays
+    v.vdivps(right, largest, left);
+    v.vmulps(left, left, inverse); // s
+    storeFirst(layout.scales, rsi, left);
+    for (const [i, x] of values.entries()) {
+      v.vmulps(x, x, right);
+      v.vcvtps2dq(x, x);
+      v.vpmovdb(mem(rdx, 16 * i), x);
+      acrossLanes(x, v.vpaddd);
+    }
+    v.vpaddd(total, values[0], values[1]);
+    v.vcvtdq2ps(spare, total);
+    v.vmulps(spare, spare, left);
+    storeFirst(layout.sums, rsi, spare);
+    v.vpxord(right, right, right);
+    v.vpsubd(total, right, total);
+    v.vpslld(spare, total, 7);
+    storeFirst(layout.minus128, rsi, spare);
+    v.vpslld(spare, total, 3);
+    storeFirst(layout.minus8, rsi, spare);
+    for (const [i, x] of values.entries()) {
+      v.vpsubd(x, right, x);
+      v.vpslld(x, x, 5);
+      storeFirst(layout.minus32 + 4 * i, rbx, x);
+    }
+    a.add(rcx, 4 * BLOCK);
+    a.add(rdx, BLOCK);
+    a.add(rsi, 4);
+    a.add(rbx, 8);
+    a.sub(r10, 1);
+    a.jumpIf("notEqual", blocks);
+    a.add(r8, r13);
+    a.jump(rows);
+    a.bind(end);
+  });
+  return a.finish();
+}
+
+function floatBits(value: number): number {
+  return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;
+}
