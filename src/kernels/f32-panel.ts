@@ -1,6 +1,6 @@
 /**
- * First half of the f32 product: copies a panel of b, up to `kc` values deep and `columns` wide, into memory of its own,
- * in the order in which the tile reads it: value (k, j) at `panel + (k · vectors · lanes + j) · 4`.
+ * First half of the f32 product: copies a panel of b, up to `kc` values deep and `columns` wide, into memory of its own, as f32
+ * and in the order in which the tile reads it: value (k, j) at `panel + (k · vectors · lanes + j) · 4`.
  *
  * | register | holds |
  * |---|---|
@@ -13,10 +13,26 @@
  * | r11 | the panel |
  */
 import type { Assembler } from "./assembler.ts";
-import type { ProductShape } from "./f32-product.ts";
-import { mem, r10, r11, r8, rax, rbp, rbx, rcx, rdx } from "./operands.ts";
+import { elementBytes, type ProductShape } from "./f32-product.ts";
+import {
+  masked,
+  mem,
+  r10,
+  r11,
+  r8,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdx,
+  type Memory,
+  type Vector,
+} from "./operands.ts";
 import { transposeSquare } from "./transpose.ts";
 import type { Lanes, MaskSlot } from "./vector-level.ts";
+
+/** How far ahead in each row of w lines are fetched: many rows at once are more than the processor foresees. */
+const PREFETCH_BYTES = 256;
 
 export interface PanelMasks {
   /** Columns of the last vector of the last panel. */
@@ -25,7 +41,7 @@ export interface PanelMasks {
   inner: MaskSlot;
 }
 
-interface Panel {
+export interface Panel {
   lanes: Lanes;
   columns: number;
   masks: PanelMasks;
@@ -33,23 +49,38 @@ interface Panel {
 
 /** Packs from rcx, whose columns (rows of wᵀ) or rows lie side by side. */
 export function packPanel(a: Assembler, shape: ProductShape, panel: Panel): void {
-  if (shape.b.columnStride === 4) packRows(a, shape.b.innerStride, panel);
+  if (shape.b.columnStride === elementBytes(shape)) packRows(a, shape, panel);
   else packTurned(a, shape, panel);
 }
 
+/** Loads a vector of b, widened to f32; `slot` limits it to some lanes. */
+export function loadPanelVector(
+  a: Assembler,
+  { half }: ProductShape["b"],
+  { lanes, to, from, slot }: { lanes: Lanes; to: Vector; from: Memory; slot?: MaskSlot },
+): void {
+  if (half === true) {
+    // Lanes outside a mask are not read (AVX-512).
+    const limited = slot === undefined ? to : masked(to, slot.register, { zeroing: true });
+    a.v.vcvtph2ps(limited, from);
+  } else if (slot === undefined) a.v.vmovups(to, from);
+  else lanes.loadMasked(a, slot, to, from);
+}
+
 /** Each row of b is copied as it lies. */
-function packRows(a: Assembler, rowStride: number, { lanes, columns, masks }: Panel): void {
+function packRows(a: Assembler, { b }: ProductShape, { lanes, columns, masks }: Panel): void {
+  const vectorBytes = lanes.count * (b.half === true ? 2 : 4);
   const vectors = Math.ceil(columns / lanes.count);
   a.mov(rdx, r11);
   a.mov(rax, r10);
   const loop = a.here();
   for (let j = 0; j < vectors; j++) {
-    const from = mem(rcx, j * lanes.bytes);
-    if ((j + 1) * lanes.count > columns) lanes.loadMasked(a, masks.columns, lanes.vector(j), from);
-    else a.v.vmovups(lanes.vector(j), from);
+    const vector = { lanes, to: lanes.vector(j), from: mem(rcx, j * vectorBytes) };
+    if ((j + 1) * lanes.count > columns) loadPanelVector(a, b, { ...vector, slot: masks.columns });
+    else loadPanelVector(a, b, vector);
   }
   for (let j = 0; j < vectors; j++) a.v.vstoreups(mem(rdx, j * lanes.bytes), lanes.vector(j));
-  a.add(rcx, rowStride);
+  a.add(rcx, b.innerStride);
   a.add(rdx, vectors * lanes.bytes);
   a.sub(rax, 1);
   a.jumpIf("notEqual", loop);
@@ -59,16 +90,9 @@ function packRows(a: Assembler, rowStride: number, { lanes, columns, masks }: Pa
 function packTurned(a: Assembler, shape: ProductShape, { lanes, columns, masks }: Panel): void {
   const vectors = Math.ceil(columns / lanes.count);
   const pitch = vectors * lanes.bytes;
-  const { columnStride } = shape.b;
   const rest = shape.inner % lanes.count;
   const square = (rows: number, depth: number): void => {
-    for (let i = 0; i < lanes.count; i++) {
-      const to = lanes.vector(i);
-      const from = mem(rcx, i * columnStride);
-      if (i >= rows) lanes.clear(a, to);
-      else if (depth === lanes.count) a.v.vmovups(to, from);
-      else lanes.loadMasked(a, masks.inner, to, from);
-    }
+    loadSquare(a, shape, { lanes, columns, masks }, { columns: rows, depth });
     const turned = transposeSquare(a, lanes);
     turned.slice(0, depth).forEach((vector, k) => {
       a.v.vstoreups(mem(rdx, k * pitch), vector);
@@ -84,7 +108,7 @@ function packTurned(a: Assembler, shape: ProductShape, { lanes, columns, masks }
     a.cmp(rax, lanes.count);
     a.jumpIf("below", last);
     square(rows, lanes.count);
-    a.add(rcx, lanes.bytes);
+    a.add(rcx, lanes.count * elementBytes(shape));
     a.add(rdx, lanes.count * pitch);
     a.sub(rax, lanes.count);
     a.jump(squares);
@@ -103,10 +127,31 @@ function packTurned(a: Assembler, shape: ProductShape, { lanes, columns, masks }
     a.mov(rbx, full);
     const groups = a.here();
     group(lanes.count);
-    a.add(rbp, lanes.count * columnStride);
+    a.add(rbp, lanes.count * shape.b.columnStride);
     a.add(r8, lanes.bytes);
     a.sub(rbx, 1);
     a.jumpIf("notEqual", groups);
   }
   if (full < vectors) group(columns - full * lanes.count);
+}
+
+/** Loads `depth` values of `columns` rows of w from rcx; the rest of the square becomes 0. */
+export function loadSquare(
+  a: Assembler,
+  { b }: ProductShape,
+  { lanes, masks }: Panel,
+  { columns, depth }: { columns: number; depth: number },
+): void {
+  for (let i = 0; i < lanes.count; i++) {
+    const [to, from] = [lanes.vector(i), mem(rcx, i * b.columnStride)];
+    if (i >= columns) {
+      lanes.clear(a, to);
+      continue;
+    }
+    a.prefetch(mem(rcx, i * b.columnStride + PREFETCH_BYTES));
+    loadPanelVector(a, b, {
+      ...{ lanes, to, from },
+      ...(depth < lanes.count ? { slot: masks.inner } : {}),
+    });
+  }
 }

@@ -14,7 +14,7 @@ describe("the f32 product", () => {
       () => {
         const { kernels } = kernelStatus(level);
         fc.assert(
-          fc.property(productCases(3), (test) => {
+          fc.property(productCases(3, { level }), (test) => {
             if (kernels !== undefined) checkProduct(kernels, test);
           }),
           { numRuns: 100 },

@@ -1,12 +1,12 @@
 /**
  * The product of f32 matrices, c = a · b, for a and b in any arrangement whose b has values side by side on one axis:
- * both straight, either or both transposed, views with gaps, batches. c is dense.
+ * both straight, either or both transposed, views with gaps, batches. b may also be f16. c is dense.
  *
  *   c(n, m) = Σₖ a(n, k) · b(k, m)        [N, K] · [K, M] → [N, M]
  *
  * b is cut into panels of 64 columns (AVX2: 16) and steps of up to `kc` values. A step's panel is copied into the second
  * cache in the order in which it will be read (`f32-panel.ts`); then it meets all rows of a, six at a time, in registers
- * (`f32-tile.ts`), as in Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"). Values of a are
+ * (`f32-tile.ts`; few rows meet b as it is read: `f32-few-rows.ts`), as in Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"). Values of a are
  * read where they lie; where a is transposed, 48 rows at a time are first brought together. Panels, and where there are few of them also halves, thirds … of the rows, are dealt to the threads in turn.
  *
  * Inputs of the operation: a, b, scratch of `scratchBytes`.
@@ -20,6 +20,7 @@
  * | r15 | rows of the piece |
  */
 import { Assembler } from "./assembler.ts";
+import { FEW_ROWS, multiplyFewRows } from "./f32-few-rows.ts";
 import { packPanel, type PanelMasks } from "./f32-panel.ts";
 import { multiplyRows, TILE_ROWS } from "./f32-tile.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
@@ -60,14 +61,31 @@ export interface ProductShape {
   /** M */
   columns: number;
   a: { rowStride: number; innerStride: number; batchStrides: readonly [number, number] };
-  /** One of the first two is 4. */
-  b: { innerStride: number; columnStride: number; batchStrides: readonly [number, number] };
+  /** One of the first two is the size of a value. */
+  b: {
+    innerStride: number;
+    columnStride: number;
+    batchStrides: readonly [number, number];
+    /** Values are f16 (AVX-512 only). */
+    half?: boolean;
+  };
   /** Products that are computed at once. */
   batch: readonly [number, number];
   /** Each matrix of b serves that many neighbouring ones of a. */
   shared: readonly [number, number];
   /** Pieces into which the rows are cut, so that all threads have work. */
   rowPieces: number;
+  /** The result is `[outer batch, N, inner batch, M]`, each row of all inner products side by side, not `[…, N, M]`. */
+  interleaved?: boolean;
+}
+
+export function elementBytes({ b }: ProductShape): number {
+  return b.half === true ? 2 : 4;
+}
+
+/** Bytes from row to row of c. */
+export function resultRowStride({ columns, batch, interleaved }: ProductShape): number {
+  return columns * 4 * (interleaved === true ? batch[1] : 1);
 }
 
 export function panelColumns(level: VectorLevel): number {
@@ -110,7 +128,8 @@ const LOCAL = {
   c: 48,
   row: 56,
   left: 64,
-  masks: 72,
+  sums: 80,
+  masks: 144,
 };
 const LOCAL_BYTES = LOCAL.masks + 2 * MASK_BYTES;
 
@@ -133,7 +152,8 @@ export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uin
     a.imul(r11, ARGUMENTS.thread);
     a.store(local(LOCAL.item), ARGUMENTS.thread);
     a.store(local(LOCAL.threads), ARGUMENTS.threads);
-    a.mov(rbx, mem(ARGUMENTS.out, TENSOR_OFFSET.ne + 8)); // N
+    const rowAxis = shape.interleaved === true ? 2 : 1;
+    a.mov(rbx, mem(ARGUMENTS.out, TENSOR_OFFSET.ne + 8 * rowAxis)); // N
     a.store(local(LOCAL.rows), rbx);
     loadInput(a, rax, 2);
     a.add(r11, rax);
@@ -211,16 +231,18 @@ function locatePiece(
   a.mov(r15, local(LOCAL.rowsPerPiece));
   a.bind(fits);
   a.imul(r12, rdx, shape.a.rowStride);
-  a.imul(r14, rdx, shape.columns * 4);
+  a.imul(r14, rdx, resultRowStride(shape));
   divideBy(a, panels);
   a.mov(r8, rdx);
   a.imul(r13, r8, width * shape.b.columnStride);
   a.imul(rdx, r8, width * 4);
   a.add(r14, rdx);
-  // rax is the number of the product in the batch: c lies N·M·4 bytes further for each.
-  a.imul(rdx, rax, shape.columns * 4);
-  a.imul(rdx, local(LOCAL.rows));
-  a.add(r14, rdx);
+  if (shape.interleaved !== true) {
+    // rax is the number of the product in the batch: c lies N·M·4 bytes further for each.
+    a.imul(rdx, rax, shape.columns * 4);
+    a.imul(rdx, local(LOCAL.rows));
+    a.add(r14, rdx);
+  }
   const advance = (index: General, strides: [number, number], shared: number): void => {
     // rbx keeps what rax and rdx held.
     a.mov(rbx, index);
@@ -234,6 +256,13 @@ function locatePiece(
     a.mov(rax, rdi);
   };
   divideBy(a, shape.batch[1]);
+  if (shape.interleaved === true) {
+    a.imul(rsi, rdx, shape.columns * 4);
+    a.add(r14, rsi);
+    a.imul(rsi, rax, resultRowStride(shape));
+    a.imul(rsi, local(LOCAL.rows));
+    a.add(r14, rsi);
+  }
   advance(rdx, [shape.a.batchStrides[1], shape.b.batchStrides[1]], shape.shared[1]);
   advance(rax, [shape.a.batchStrides[0], shape.b.batchStrides[0]], shape.shared[0]);
   a.add(r12, local(LOCAL.a));
@@ -250,6 +279,12 @@ function multiplyPiece(
 ): void {
   const step = stepLength(shape, level);
   const part = { lanes: LANES[level], columns, masks };
+  const [many, end] = [a.label(), a.label()];
+  a.cmp(r15, FEW_ROWS + 1);
+  a.jumpIf("aboveOrEqual", many);
+  multiplyFewRows(a, shape, part, LOCAL.sums);
+  a.jump(end);
+  a.bind(many);
   a.mov(r9, 0);
   const loop = a.here();
   a.mov(r10, shape.inner);
@@ -271,6 +306,7 @@ function multiplyPiece(
   a.add(r9, r10);
   a.cmp(r9, shape.inner);
   a.jumpIf("below", loop);
+  a.bind(end);
 }
 
 /**

@@ -19,7 +19,7 @@
  */
 import type { Assembler } from "./assembler.ts";
 import type { PanelMasks } from "./f32-panel.ts";
-import type { ProductShape } from "./f32-product.ts";
+import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-product.ts";
 import { mem, r10, r11, r9, rax, rbx, rcx, rdi, rdx, rsi, type Vector } from "./operands.ts";
 import type { Lanes } from "./vector-level.ts";
 
@@ -45,7 +45,7 @@ export function multiplyRows(a: Assembler, shape: ProductShape, tile: Tile): voi
   a.jumpIf("below", rest);
   multiplyTile(a, shape, tile, TILE_ROWS);
   a.add(rsi, TILE_ROWS * shape.a.rowStride);
-  a.add(rbx, TILE_ROWS * shape.columns * 4);
+  a.add(rbx, TILE_ROWS * resultRowStride(shape));
   a.sub(rdi, TILE_ROWS);
   a.jump(loop);
   a.bind(rest);
@@ -72,7 +72,7 @@ function multiplyTile(a: Assembler, shape: ProductShape, tile: Tile, rows: numbe
     for (let i = 0; i < rows; i++) for (let j = 0; j < vectors; j++) visit(sum(i, j), i, j);
   };
   const isCut = (j: number): boolean => (j + 1) * lanes.count > columns;
-  const cAt = (i: number, j: number) => mem(rbx, i * shape.columns * 4 + j * lanes.bytes);
+  const cAt = (i: number, j: number) => mem(rbx, i * resultRowStride(shape) + j * lanes.bytes);
 
   const [fresh, start] = [a.label(), a.label()];
   a.cmp(r9, 0);

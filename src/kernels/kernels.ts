@@ -45,6 +45,11 @@ export class Kernels {
     this.multipliesQuantized = multipliesQuantized;
   }
 
+  /** Whether the second operand of a product may be f16. */
+  get readsHalf(): boolean {
+    return this.level === "avx512";
+  }
+
   /** The product of matrices of a shape on `threads` threads; undefined where there is no room for another kernel. */
   f32Product(shape: ProductShape, threads: number): Kernel | undefined {
     const address = this.#find(`f32 ${JSON.stringify(shape)}`, () =>

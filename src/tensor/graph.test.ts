@@ -25,7 +25,7 @@ async function failure(promise: Promise<unknown>): Promise<LabError> {
 function longChain(graph: Graph): Tensor {
   const x = graph.input("f32", [192, 192]);
   let y = x;
-  for (let i = 0; i < 200; i++) y = ops.scale(ops.matmulTransposed(y, x), 1 / 192);
+  for (let i = 0; i < 800; i++) y = ops.scale(ops.matmulTransposed(y, x), 1 / 192);
   graph.output(y);
   graph.allocate();
   x.write(new Float32Array(192 * 192).fill(1));

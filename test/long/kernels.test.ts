@@ -15,7 +15,7 @@ describe("kernels between guard pages", () => {
       () => {
         const { kernels } = kernelStatus(level);
         fc.assert(
-          fc.property(productCases(25), (test) => {
+          fc.property(productCases(25, { level }), (test) => {
             if (kernels !== undefined) checkProduct(kernels, test);
           }),
           { numRuns: 1400 },

@@ -14,7 +14,7 @@ const text = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "AGENTS.md"]
   .map((name) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"))
   .join("\n")
   .slice(0, 5_000);
-const pieces = text.match(/[^]{1,1000}/g) ?? [];
+const pieces = text.match(/[^]{1,500}/g) ?? [];
 
 async function openWith(kernels: string, file: string, repack = true): Promise<LanguageModel> {
   vi.stubEnv("PHILAB_KERNELS", kernels);

@@ -2,8 +2,10 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import type { ProductShape } from "../../src/kernels/f32-product.ts";
+import { dequantizeRows } from "../../src/engine/quantize.ts";
+import { elementBytes, type ProductShape } from "../../src/kernels/f32-product.ts";
 import type { Kernels } from "../../src/kernels/kernels.ts";
+import type { VectorLevel } from "../../src/kernels/vector-level.ts";
 import { GuardedMemory, KernelCaller, readFloats, writeFloats } from "./guarded-memory.ts";
 
 const MEMORY_BYTES = 2 ** 22;
@@ -25,13 +27,18 @@ const size = (max: number): fc.Arbitrary<number> =>
     fc.constantFrom(8, 16, 17, 32, 63, 64, 65).map((n) => Math.min(n, max)),
   );
 
-export function productCases(calls: number): fc.Arbitrary<ProductCase> {
+export function productCases(
+  calls: number,
+  { level }: { level: VectorLevel },
+): fc.Arbitrary<ProductCase> {
   return fc
     .record({
       inner: fc.oneof(size(70), fc.constantFrom(128, 129, 512, 513, 1030)),
       columns: size(150),
       turnedA: fc.boolean(),
       turnedB: fc.boolean(),
+      half: level === "avx512" ? fc.boolean() : fc.constant(false),
+      interleaved: fc.boolean(),
       gap: fc.constantFrom(0, 0, 1, 5),
       batch: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 3 })),
       isShared: fc.tuple(fc.boolean(), fc.boolean()),
@@ -41,16 +48,15 @@ export function productCases(calls: number): fc.Arbitrary<ProductCase> {
       at: fc.constantFrom("start" as const, "end" as const),
       seed: fc.nat(1000),
     })
-    .map(({ inner, columns, turnedA, turnedB, gap, batch, isShared, rowPieces, ...rest }) => {
-      const maxRows = Math.max(...rest.rows);
-      const a = matrix(maxRows, inner, { turned: turnedA, gap });
-      const b = matrix(inner, columns, { turned: turnedB, gap });
+    .map(({ turnedA, turnedB, half, gap, isShared, rows, threads, at, seed, ...shape }) => {
+      const { inner, columns, batch } = shape;
+      const a = matrix(Math.max(...rows), inner, { turned: turnedA, gap, valueBytes: 4 });
+      const b = matrix(inner, columns, { turned: turnedB, gap, valueBytes: half ? 2 : 4 });
       const shared = [isShared[0] ? batch[0] : 1, isShared[1] ? batch[1] : 1] as const;
       const bBatch = [batch[0] / shared[0], batch[1] / shared[1]] as const;
       return {
         shape: {
-          inner,
-          columns,
+          ...shape,
           a: {
             rowStride: a.first,
             innerStride: a.second,
@@ -60,12 +66,14 @@ export function productCases(calls: number): fc.Arbitrary<ProductCase> {
             innerStride: b.first,
             columnStride: b.second,
             batchStrides: [b.bytes * bBatch[1], b.bytes] as const,
+            half,
           },
-          batch,
           shared,
-          rowPieces,
         },
-        ...rest,
+        rows,
+        threads,
+        at,
+        seed,
       };
     });
 }
@@ -74,18 +82,23 @@ export function productCases(calls: number): fc.Arbitrary<ProductCase> {
 function matrix(
   rows: number,
   columns: number,
-  { turned, gap }: { turned: boolean; gap: number },
+  { turned, gap, valueBytes }: { turned: boolean; gap: number; valueBytes: number },
 ): { first: number; second: number; bytes: number } {
-  const pitch = 4 * ((turned ? rows : columns) + gap);
+  const pitch = valueBytes * ((turned ? rows : columns) + gap);
   return {
-    first: turned ? 4 : pitch,
-    second: turned ? pitch : 4,
+    first: turned ? valueBytes : pitch,
+    second: turned ? pitch : valueBytes,
     bytes: pitch * (turned ? columns : rows),
   };
 }
 
 const random = new Random(1);
 const NOISE = Float32Array.from({ length: 2 ** 20 + 2048 }, () => random.uniform() - 0.5);
+/** f16 values from 2⁻³ to 1, and what they are. */
+const HALVES = Uint8Array.from({ length: 2 ** 20 }, (_, i) =>
+  i % 2 === 0 ? Math.floor(256 * random.uniform()) : 0x30 + Math.floor(12 * random.uniform()),
+);
+const HALF_VALUES = dequantizeRows("f16", HALVES, HALVES.length / 2);
 const memory = { a: new GuardedMemory(MEMORY_BYTES), b: new GuardedMemory(MEMORY_BYTES) };
 const results = new GuardedMemory(2 ** 20);
 const scratches = new GuardedMemory(2 ** 20);
@@ -100,25 +113,39 @@ export function checkProduct(kernels: Kernels, test: ProductCase): void {
   const draw = (bytes: number, start: number): Float32Array =>
     NOISE.subarray(start, start + bytes / 4);
   const bCount = (batch[0] / shared[0]) * (batch[1] / shared[1]);
-  const extent = (rows: number, [rowStride, step]: readonly [number, number], n: number): number =>
-    (rows - 1) * rowStride + (n - 1) * step + 4;
+  const extent = (
+    rows: number,
+    [rowStride, step]: readonly [number, number],
+    [n, valueBytes]: readonly [number, number],
+  ): number => (rows - 1) * rowStride + (n - 1) * step + valueBytes;
+  const bValueBytes = elementBytes(shape);
   for (const rows of test.rows) {
     const batches = batch[0] * batch[1];
     // Not a byte more than the last value's.
     const aBytes =
       shape.a.batchStrides[1] * (batches - 1) +
-      extent(rows, [shape.a.rowStride, shape.a.innerStride], inner);
+      extent(rows, [shape.a.rowStride, shape.a.innerStride], [inner, 4]);
     const bBytes =
       shape.b.batchStrides[1] * (bCount - 1) +
-      extent(inner, [shape.b.innerStride, shape.b.columnStride], columns);
+      extent(inner, [shape.b.innerStride, shape.b.columnStride], [columns, bValueBytes]);
     const [a, b] = [memory.a.place(aBytes, at), memory.b.place(bBytes, at)];
-    const [aValues, bValues] = [draw(aBytes, seed), draw(bBytes, seed + 1)];
+    const aValues = draw(aBytes, seed);
     writeFloats(a, aValues);
-    writeFloats(b, bValues);
+    let bValues: Float32Array;
+    if (shape.b.half === true) {
+      b.bytes.set(HALVES.subarray(0, bBytes));
+      bValues = HALF_VALUES;
+    } else writeFloats(b, (bValues = draw(bBytes, seed + 1)));
     const out = results.place(4 * batches * rows * columns, at);
     const scratch = scratches.place(kernel.scratchBytes, at);
     caller.call(kernel.address, {
-      out: { address: out.address, ne: [columns, rows, batch[1], batch[0]] },
+      out: {
+        address: out.address,
+        ne:
+          shape.interleaved === true
+            ? [columns, batch[1], rows, batch[0]]
+            : [columns, rows, batch[1], batch[0]],
+      },
       inputs: [a, b, scratch],
       threads,
     });
@@ -126,19 +153,19 @@ export function checkProduct(kernels: Kernels, test: ProductCase): void {
     expect(out.isUntouchedOutside() && scratch.isUntouchedOutside()).toBe(true);
     const wanted = product(shape, rows, aValues, bValues);
     const worst = found.reduce((m, v, i) => Math.max(m, Math.abs(v - (wanted[i] ?? NaN))), 0);
-    expect(worst).toBeLessThan(1e-5 + 3e-7 * inner);
+    expect(worst).toBeLessThan(1e-5 + 6e-7 * inner);
   }
 }
 
 /** c(n, m) = Σₖ a(n, k) · b(k, m), in 64 bits. */
 function product(
-  { inner, columns, a, b, batch, shared }: ProductShape,
+  { inner, columns, a, b, batch, shared, interleaved }: ProductShape,
   rows: number,
   aValues: Float32Array,
   bValues: Float32Array,
 ): Float64Array {
   const out = new Float64Array(batch[0] * batch[1] * rows * columns);
-  let at = 0;
+  const bValueBytes = b.half === true ? 2 : 4;
   for (let outer = 0; outer < batch[0]; outer++)
     for (let middle = 0; middle < batch[1]; middle++) {
       const aStart = outer * a.batchStrides[0] + middle * a.batchStrides[1];
@@ -148,10 +175,16 @@ function product(
       for (let n = 0; n < rows; n++)
         for (let m = 0; m < columns; m++) {
           let sum = 0;
-          let [i, j] = [(aStart + n * a.rowStride) / 4, (bStart + m * b.columnStride) / 4];
-          for (let k = 0; k < inner; k++, i += a.innerStride / 4, j += b.innerStride / 4)
+          let i = (aStart + n * a.rowStride) / 4;
+          let j = (bStart + m * b.columnStride) / bValueBytes;
+          const [iStep, jStep] = [a.innerStride / 4, b.innerStride / bValueBytes];
+          for (let k = 0; k < inner; k++, i += iStep, j += jStep)
             sum += (aValues[i] ?? NaN) * (bValues[j] ?? NaN);
-          out[at++] = sum;
+          const row =
+            interleaved === true
+              ? (outer * rows + n) * batch[1] + middle
+              : (outer * batch[1] + middle) * rows + n;
+          out[row * columns + m] = sum;
         }
     }
   return out;

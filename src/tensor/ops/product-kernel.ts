@@ -1,7 +1,14 @@
 /** Products on kernels of our own: which they can take, and how strides become theirs. */
+import { DTYPES } from "../../engine/dtypes.ts";
 import * as emit from "../../engine/emit.ts";
 import type { Kernel } from "../../kernels/kernels.ts";
-import { panelColumns, TILE_ROWS, type ProductShape } from "../../kernels/f32-product.ts";
+import {
+  elementBytes,
+  panelColumns,
+  resultRowStride,
+  TILE_ROWS,
+  type ProductShape,
+} from "../../kernels/f32-product.ts";
 import { activationLayout } from "../../kernels/activations.ts";
 import { isPackable } from "../../kernels/weight-formats.ts";
 import type { Pointer } from "../../engine/api.ts";
@@ -21,11 +28,23 @@ export function readsTransposedViews(...inputs: readonly Tensor[]): boolean {
   return graphOf("product", inputs).backend.kernels !== undefined;
 }
 
-/** `x · wᵀ` of f32 views as a kernel's operation; undefined where ggml has to do it. Shapes are checked already. */
-export function kernelProduct(graph: Graph, x: Tensor, w: Tensor): Pointer | undefined {
+/**
+ * `x · wᵀ` of views as a kernel's operation; undefined where ggml has to do it. Shapes are checked already.
+ *
+ * @param x - f32 `[..., T, K]`
+ * @param w - f32, or f16 where the kernels read that, `[..., M, K]`
+ * @param interleaved - the result is `[B, T, N, M]` instead of `[B, N, T, M]`
+ */
+export function kernelProduct(
+  graph: Graph,
+  x: Tensor,
+  w: Tensor,
+  { interleaved = false }: { interleaved?: boolean } = {},
+): Pointer | undefined {
   const { kernels, threads } = graph.backend;
-  if (kernels === undefined || x.dtype !== "f32" || w.dtype !== "f32") return undefined;
-  const shape = productShape(x, w);
+  if (kernels === undefined || x.dtype !== "f32") return undefined;
+  if (w.dtype !== "f32" && !(w.dtype === "f16" && kernels.readsHalf)) return undefined;
+  const shape = { ...productShape(x, w), ...(interleaved ? { interleaved } : {}) };
   const width = panelColumns(kernels.level);
   const pieces = rowPieces(shape, { rows: x.dim(-2), width, threads });
   const kernel = isAddressable(shape)
@@ -33,7 +52,10 @@ export function kernelProduct(graph: Graph, x: Tensor, w: Tensor): Pointer | und
     : undefined;
   if (kernel === undefined) return undefined;
   const inputs = [x.pointer, w.pointer, ...scratchOf(graph, kernel)];
-  const result = [...x.shape.slice(0, -1), w.dim(-2)];
+  const [b, n, t] = x.shape;
+  const result = interleaved
+    ? [b ?? 1, t ?? 1, n ?? 1, w.dim(-2)]
+    : [...x.shape.slice(0, -1), w.dim(-2)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
       ...{ name: "mul_mat", kernel: kernel.address, inputs },
@@ -60,6 +82,7 @@ function productShape(x: Tensor, w: Tensor): ProductShape {
       innerStride: strideOf(w, -1),
       columnStride: strideOf(w, -2),
       batchStrides: [lead(w, -4).stride, lead(w, -3).stride],
+      ...(w.dtype === "f16" ? { half: true } : {}),
     },
     batch: [lead(x, -4).size, lead(x, -3).size],
     shared: [shared[0] ?? 1, shared[1] ?? 1],
@@ -69,19 +92,22 @@ function productShape(x: Tensor, w: Tensor): ProductShape {
 
 /** The stride of an axis; that of one value is never used, and counts as dense. */
 function strideOf(t: Tensor, axis: -1 | -2): number {
-  return t.dim(axis) === 1 ? FLOAT : (t.strides.at(axis) ?? FLOAT);
+  const valueBytes = DTYPES[t.dtype].blockBytes;
+  return t.dim(axis) === 1 ? valueBytes : (t.strides.at(axis) ?? valueBytes);
 }
 
 /** Whether b has values side by side, and no distance is too far. */
-function isAddressable({ a, b, inner, columns, batch }: ProductShape): boolean {
-  if (b.innerStride !== FLOAT && b.columnStride !== FLOAT) return false;
+function isAddressable(shape: ProductShape): boolean {
+  const { a, b, inner, columns, batch } = shape;
+  const valueBytes = elementBytes(shape);
+  if (b.innerStride !== valueBytes && b.columnStride !== valueBytes) return false;
   const distances = [
     a.rowStride * TILE_ROWS + a.innerStride * SQUARE,
     b.columnStride * 4 * SQUARE,
     b.innerStride,
     ...a.batchStrides,
     ...b.batchStrides,
-    columns * FLOAT * TILE_ROWS,
+    resultRowStride(shape) * TILE_ROWS,
     inner,
     batch[0] * batch[1] * columns,
   ];
