@@ -251,6 +251,16 @@ const FUNCTIONS = {
     "pointer",
   ],
   ggml_opt_step_sgd: ["pointer", "pointer", "pointer", "pointer", "pointer"],
+  ggml_custom_inplace: [
+    "pointer",
+    "pointer",
+    "pointer",
+    "bytes",
+    "int",
+    "pointer",
+    "int",
+    "optional",
+  ],
   ggml_custom_4d: [
     "pointer",
     "pointer",

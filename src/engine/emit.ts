@@ -140,6 +140,20 @@ export function kernelOperation(
   return result;
 }
 
+/** What a kernel makes of `a` in its place; it finds `a` as its first input, `inputs` after it. */
+export function kernelInPlace(
+  context: Pointer,
+  a: Pointer,
+  { name, kernel, inputs }: Pick<KernelCall, "name" | "kernel" | "inputs">,
+): Pointer {
+  const { api } = library();
+  const sources = BigUint64Array.from(inputs);
+  const count = sources.length;
+  const result = api.ggml_custom_inplace(context, a, sources, count, kernel, ALL_THREADS, null);
+  setName(result, name);
+  return result;
+}
+
 interface KernelCall {
   name: string;
   kernel: Pointer;

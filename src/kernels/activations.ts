@@ -21,6 +21,7 @@
  * | 16 … 19 | constants: magnitude bits, least maximum, 127, 1/127 |
  */
 import { Assembler } from "./assembler.ts";
+import { floatBits } from "./encoding.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
 import {
   masked,
@@ -164,8 +165,4 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
     a.bind(end);
   });
   return a.finish();
-}
-
-function floatBits(value: number): number {
-  return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;
 }

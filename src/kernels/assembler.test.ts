@@ -108,6 +108,8 @@ function vectorCases(): Case[] {
     "vmulps",
     "vmaxps",
     "vdivps",
+    "vsubps",
+    "vfmadd213ps",
     "vfmadd231ps",
     "vfnmadd231ps",
     "vunpcklps",
@@ -116,7 +118,7 @@ function vectorCases(): Case[] {
     "vunpckhpd",
     "vpaddd",
   ] as const;
-  const wide = ["vpsubd", "vpmaxud", "vpandd", "vpord", "vpxord", "vpdpbusd"] as const;
+  const wide = ["vscalefps", "vpsubd", "vpmaxud", "vpandd", "vpord", "vpxord", "vpdpbusd"] as const;
   for (const name of [...both, ...wide]) {
     for (const [to, x, y] of registers as [Vector, Vector, Vector][]) add(name, [to, x, y]);
     for (const place of PLACES) add(name, [zmm(5), zmm(20), place]);
@@ -177,6 +179,7 @@ function vectorCases(): Case[] {
   ];
   for (const place of gathered) add("vpgatherdd", [masked(zmm(6), 2), place]);
   add("vpsrlw", [zmm(3), mem(rdx, 64), 4]);
+  add("vmovups", [masked(zmm(6), 1, { zeroing: true }), zmm(18)]);
   add("vpmovdw", [ymm(3), zmm(17)]);
   add("vpmovdb", [xmm(9), zmm(5)]);
   add("vcvtph2ps", [zmm(18), ymm(4)]);

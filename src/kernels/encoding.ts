@@ -29,6 +29,11 @@ export function int32(value: number): number[] {
   return [value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24];
 }
 
+/** The bits of a 32-bit float. */
+export function floatBits(value: number): number {
+  return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;
+}
+
 /** ModRM, SIB and displacement; `unit` is what a displacement of one byte counts in. */
 function modRm(reg: number, rm: General | Vector | Memory, unit = 1): number[] {
   const field = (reg & 7) << 3;

@@ -13,7 +13,7 @@
  */
 import type { Assembler } from "./assembler.ts";
 import { loadPanelVector, loadSquare, type Panel } from "./f32-panel.ts";
-import { elementBytes, resultRowStride, type ProductShape } from "./f32-product.ts";
+import { elementBytes, resultRowStride, type ProductShape } from "./f32-shape.ts";
 import {
   mem,
   r12,

@@ -13,7 +13,7 @@
  * | r11 | the panel |
  */
 import type { Assembler } from "./assembler.ts";
-import { elementBytes, type ProductShape } from "./f32-product.ts";
+import { elementBytes, type ProductShape } from "./f32-shape.ts";
 import {
   masked,
   mem,

@@ -43,9 +43,8 @@ import {
   rsp,
   type General,
 } from "./operands.ts";
+import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
 import { LANES, MASK_BYTES, type VectorLevel } from "./vector-level.ts";
-
-export { TILE_ROWS };
 
 /** Rows of a transposed a that are copied together: whole tiles, and whole lines of the cache. */
 const BLOCK_ROWS = 48;
@@ -53,40 +52,6 @@ const BLOCK_ROWS = 48;
 const PANEL_VECTORS = { avx512: 4, avx2: 2 } as const;
 /** Values of K in a step: a panel of 128 KiB in the second cache, or (AVX2) of 16 KiB in the first. */
 const STEP = { avx512: 512, avx2: 256 } as const;
-
-/** Sizes and byte strides. The number of rows is read from the result when the kernel runs. */
-export interface ProductShape {
-  /** K */
-  inner: number;
-  /** M */
-  columns: number;
-  a: { rowStride: number; innerStride: number; batchStrides: readonly [number, number] };
-  /** One of the first two is the size of a value. */
-  b: {
-    innerStride: number;
-    columnStride: number;
-    batchStrides: readonly [number, number];
-    /** Values are f16 (AVX-512 only). */
-    half?: boolean;
-  };
-  /** Products that are computed at once. */
-  batch: readonly [number, number];
-  /** Each matrix of b serves that many neighbouring ones of a. */
-  shared: readonly [number, number];
-  /** Pieces into which the rows are cut, so that all threads have work. */
-  rowPieces: number;
-  /** The result is `[outer batch, N, inner batch, M]`, each row of all inner products side by side, not `[…, N, M]`. */
-  interleaved?: boolean;
-}
-
-export function elementBytes({ b }: ProductShape): number {
-  return b.half === true ? 2 : 4;
-}
-
-/** Bytes from row to row of c. */
-export function resultRowStride({ columns, batch, interleaved }: ProductShape): number {
-  return columns * 4 * (interleaved === true ? batch[1] : 1);
-}
 
 export function panelColumns(level: VectorLevel): number {
   return PANEL_VECTORS[level] * LANES[level].count;

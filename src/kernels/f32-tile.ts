@@ -19,7 +19,7 @@
  */
 import type { Assembler } from "./assembler.ts";
 import type { PanelMasks } from "./f32-panel.ts";
-import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-product.ts";
+import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
 import { mem, r10, r11, r9, rax, rbx, rcx, rdi, rdx, rsi, type Vector } from "./operands.ts";
 import type { Lanes } from "./vector-level.ts";
 

@@ -8,8 +8,10 @@ import { LabError } from "../base/errors.ts";
 import { assembleQuantizeRows } from "./activations.ts";
 import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
 import { executableCopy } from "./executable-memory.ts";
-import { assembleF32Product, scratchBytes, type ProductShape } from "./f32-product.ts";
+import { assembleF32Product, scratchBytes } from "./f32-product.ts";
+import type { ProductShape } from "./f32-shape.ts";
 import { assembleInterleave } from "./interleave.ts";
+import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
 import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
 import type { VectorLevel } from "./vector-level.ts";
 import type { WeightType } from "./weight-formats.ts";
@@ -57,6 +59,11 @@ export class Kernels {
     );
     if (address === undefined) return undefined;
     return { address, scratchBytes: scratchBytes(shape, this.level, threads) };
+  }
+
+  /** softmax(scale · x + mask) in place. */
+  maskedSoftmax(shape: MaskedSoftmaxShape): bigint | undefined {
+    return this.#find(`softmax ${JSON.stringify(shape)}`, () => assembleMaskedSoftmax(shape));
   }
 
   /** Packs weights `[M, K]` for `quantizedProduct`; called with two addresses, where to and where from. */

@@ -20,6 +20,9 @@ const THREE = {
   vmaxps: { map: 1, prefix: 0, opcode: 0x5f },
   vdivps: { map: 1, prefix: 0, opcode: 0x5e },
   vxorps: { map: 1, prefix: 0, opcode: 0x57, only: "vex" },
+  vsubps: { map: 1, prefix: 0, opcode: 0x5c },
+  /** `to = to · a + b` */
+  vfmadd213ps: { map: 2, prefix: 1, opcode: 0xa8 },
   vfmadd231ps: { map: 2, prefix: 1, opcode: 0xb8 },
   vfnmadd231ps: { map: 2, prefix: 1, opcode: 0xbc },
   vunpcklps: { map: 1, prefix: 0, opcode: 0x14 },
@@ -33,6 +36,8 @@ const THREE = {
   vpandd: { map: 1, prefix: 1, opcode: 0xdb, only: "evex" },
   vpord: { map: 1, prefix: 1, opcode: 0xeb, only: "evex" },
   vpxord: { map: 1, prefix: 1, opcode: 0xef, only: "evex" },
+  /** `a · 2^⌊b⌋` */
+  vscalefps: { map: 2, prefix: 1, opcode: 0x2c, only: "evex" },
   vpdpbusd: { map: 2, prefix: 1, opcode: 0x50, only: "evex" },
 } as const satisfies Record<string, VectorOpcode>;
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { dequantizeRows } from "../../src/engine/quantize.ts";
-import { elementBytes, type ProductShape } from "../../src/kernels/f32-product.ts";
+import { elementBytes, type ProductShape } from "../../src/kernels/f32-shape.ts";
 import type { Kernels } from "../../src/kernels/kernels.ts";
 import type { VectorLevel } from "../../src/kernels/vector-level.ts";
 import { GuardedMemory, KernelCaller, readFloats, writeFloats } from "./guarded-memory.ts";

@@ -153,12 +153,19 @@ function kernelAttention(
   scale: number,
 ): Pointer | undefined {
   const graph = graphOf("flashAttention", [q, k, v, mask]);
-  const types: readonly DType[] = graph.backend.kernels?.readsHalf === true ? ["f16", "f32"] : [];
-  if (!types.includes(k.dtype) || !types.includes(v.dtype)) return undefined;
+  const { kernels } = graph.backend;
+  const types: readonly DType[] = ["f16", "f32"];
+  if (kernels?.readsHalf !== true || !types.includes(k.dtype) || !types.includes(v.dtype))
+    return undefined;
+  const width = k.dim(2);
+  const kernel = kernels.maskedSoftmax({ width, scale, maskPerBatch: mask.dim(0) > 1 });
+  if (kernel === undefined) return undefined;
   const scores = kernelProduct(graph, q, k);
   if (scores === undefined) return undefined;
-  const shape = [q.dim(0), q.dim(1), q.dim(2), k.dim(2)];
+  const shape = [q.dim(0), q.dim(1), q.dim(2), width];
   const made = { op: "flashAttention", inputs: [q, k] };
-  const pattern = softmax(graph.result(scores, { dtype: "f32", shape, made }), { mask, scale });
+  const call = { name: "soft_max", kernel, inputs: [mask.pointer] };
+  const pointer = graph.emit((c) => emit.kernelInPlace(c, scores, call));
+  const pattern = graph.result(pointer, { dtype: "f32", shape, made });
   return kernelProduct(graph, pattern, permute(v, [0, 1, 3, 2]), { interleaved: true });
 }

@@ -2,13 +2,13 @@
 import { DTYPES } from "../../engine/dtypes.ts";
 import * as emit from "../../engine/emit.ts";
 import type { Kernel } from "../../kernels/kernels.ts";
+import { panelColumns } from "../../kernels/f32-product.ts";
 import {
   elementBytes,
-  panelColumns,
   resultRowStride,
   TILE_ROWS,
   type ProductShape,
-} from "../../kernels/f32-product.ts";
+} from "../../kernels/f32-shape.ts";
 import { activationLayout } from "../../kernels/activations.ts";
 import { isPackable } from "../../kernels/weight-formats.ts";
 import type { Pointer } from "../../engine/api.ts";

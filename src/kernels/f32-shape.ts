@@ -1,0 +1,38 @@
+/** What an f32 product is given: sizes, strides and arrangements. */
+
+/** Rows of a tile. */
+export const TILE_ROWS = 6;
+
+/** Sizes and byte strides. The number of rows is read from the result when the kernel runs. */
+export interface ProductShape {
+  /** K */
+  inner: number;
+  /** M */
+  columns: number;
+  a: { rowStride: number; innerStride: number; batchStrides: readonly [number, number] };
+  /** One of the first two is the size of a value. */
+  b: {
+    innerStride: number;
+    columnStride: number;
+    batchStrides: readonly [number, number];
+    /** Values are f16 (AVX-512 only). */
+    half?: boolean;
+  };
+  /** Products that are computed at once. */
+  batch: readonly [number, number];
+  /** Each matrix of b serves that many neighbouring ones of a. */
+  shared: readonly [number, number];
+  /** Pieces into which the rows are cut, so that all threads have work. */
+  rowPieces: number;
+  /** The result is `[outer batch, N, inner batch, M]`, each row of all inner products side by side, not `[…, N, M]`. */
+  interleaved?: boolean;
+}
+
+export function elementBytes({ b }: ProductShape): number {
+  return b.half === true ? 2 : 4;
+}
+
+/** Bytes from row to row of c. */
+export function resultRowStride({ columns, batch, interleaved }: ProductShape): number {
+  return columns * 4 * (interleaved === true ? batch[1] : 1);
+}

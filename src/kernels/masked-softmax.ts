@@ -1,0 +1,191 @@
+/**
+ * softmax(scale · x + mask) over rows, in place: for attention, whose scores nobody else reads.
+ *
+ *   t = scale · x + mask      m = max t      e = exp(t − m)      y = e / Σ e
+ *
+ * exp(u) = 2ⁿ · exp(r) with n = round(u / ln 2) and r = u − n · ln 2 in two parts (Cody & Waite), exp(r) by its Taylor polynomial of
+ * degree 7, whose error is below 1e-8 for |r| ≤ ln 2 / 2. Masked values become exactly 0. A NaN makes its row NaN.
+ *
+ * Inputs of the operation: x (which is also its result), mask as f16 `[T, S]` for each outer batch or for all.
+ *
+ * | register | holds |
+ * |---|---|
+ * | r8, r9 | the next row and the number of rows |
+ * | r10, r11 | x, mask |
+ * | r12, r13 | T, and rows of one outer batch |
+ * | r14 | threads |
+ * | rcx, rsi | the row's x and mask |
+ * | rax, rdx | values left; division |
+ * | vectors 0 … 3 | t or e, r, n, the polynomial |
+ * | 4, 5, 6 | maximum, sum, between |
+ * | 16 … 28 | constants |
+ */
+import { Assembler } from "./assembler.ts";
+import { floatBits } from "./encoding.ts";
+import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
+import {
+  masked,
+  mem,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r8,
+  r9,
+  rax,
+  rcx,
+  rdx,
+  rsi,
+  zmm,
+  type Memory,
+  type Vector,
+} from "./operands.ts";
+
+const LANES = 16;
+const LN2_HIGH = 0.693145751953125;
+const LN2_LOW = Math.LN2 - LN2_HIGH;
+/** exp of this is 0 in 32 bits. */
+const LEAST = -104;
+const TAYLOR = [1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1, 1];
+
+export interface MaskedSoftmaxShape {
+  /** S */
+  width: number;
+  scale: number;
+  /** Whether each outer batch has a mask of its own. */
+  maskPerBatch: boolean;
+}
+
+export function assembleMaskedSoftmax({
+  width,
+  scale,
+  maskPerBatch,
+}: MaskedSoftmaxShape): Uint8Array {
+  const a = new Assembler();
+  const { v } = a;
+  const [t, r, n, p] = [zmm(0), zmm(1), zmm(2), zmm(3)];
+  const [most, total, spare] = [zmm(4), zmm(5), zmm(6)];
+  const [factor, toBase2, high, low, least, none] = [16, 17, 18, 19, 20, 21].map(
+    zmm,
+  ) as unknown as [Vector, Vector, Vector, Vector, Vector, Vector];
+  const taylor = TAYLOR.map((_, i) => zmm(22 + i));
+  const rest = width % LANES;
+  /** Runs `body` over the row: at whole vectors, then at what is left, in a mask. */
+  const eachVector = (body: (isCut: boolean) => void): void => {
+    const loop = (): void => {
+      body(false);
+      a.add(rcx, 4 * LANES);
+      a.add(rsi, 2 * LANES);
+      a.sub(rax, 1);
+    };
+    if (width >= LANES) {
+      a.mov(rax, Math.floor(width / LANES));
+      const start = a.here();
+      loop();
+      a.jumpIf("notEqual", start);
+    }
+    if (rest > 0) body(true);
+    const whole = Math.floor(width / LANES);
+    a.sub(rcx, 4 * LANES * whole);
+    a.sub(rsi, 2 * LANES * whole);
+  };
+  const cut = <T extends Vector | Memory>(operand: T, isCut: boolean, zeroing = false): T =>
+    isCut ? masked(operand, 1, { zeroing }) : operand;
+  const acrossLanes = (x: Vector, combine: (to: Vector, b: Vector, c: Vector) => void): void => {
+    for (const control of [0x4e, 0xb1]) {
+      v.vshuff32x4(spare, x, x, control);
+      combine(x, x, spare);
+    }
+    for (const control of [0x4e, 0xb1]) {
+      v.vshufps(spare, x, x, control);
+      combine(x, x, spare);
+    }
+  };
+
+  kernelFunction(a, { localBytes: 0 }, () => {
+    const constants: [Vector, number][] = [
+      [factor, scale],
+      [toBase2, 1 / Math.LN2],
+      [high, LN2_HIGH],
+      [low, LN2_LOW],
+      [least, LEAST],
+      [none, -Infinity],
+      ...taylor.map((to, i): [Vector, number] => [to, TAYLOR[i] ?? 0]),
+    ];
+    for (const [to, value] of constants) {
+      a.mov(rax, floatBits(value));
+      v.vpbroadcastdFrom(to, rax);
+    }
+    if (rest > 0) {
+      a.mov(rax, 2 ** rest - 1);
+      v.kmovw(1, rax);
+    }
+    const size = (axis: number): Memory => mem(ARGUMENTS.out, TENSOR_OFFSET.ne + 8 * axis);
+    a.mov(r8, ARGUMENTS.thread);
+    a.mov(r14, ARGUMENTS.threads);
+    a.mov(r12, size(1));
+    a.mov(r13, r12);
+    a.imul(r13, size(2));
+    a.mov(r9, r13);
+    a.imul(r9, size(3));
+    loadOutput(a, r10);
+    loadInput(a, r11, 1);
+    const end = a.label();
+    const rows = a.here();
+    a.cmp(r8, r9);
+    a.jumpIf("aboveOrEqual", end);
+    a.imul(rcx, r8, 4 * width);
+    a.add(rcx, r10);
+    a.mov(rax, r8);
+    a.mov(rdx, 0);
+    a.div(r12);
+    a.mov(rsi, rdx); // the row's position in its mask
+    if (maskPerBatch) {
+      a.mov(rax, r8);
+      a.mov(rdx, 0);
+      a.div(r13);
+      a.imul(rax, r12);
+      a.add(rsi, rax);
+    }
+    a.imul(rsi, rsi, 2 * width);
+    a.add(rsi, r11);
+
+    v.vmovups(most, none);
+    eachVector((isCut) => {
+      v.vcvtph2ps(cut(t, isCut, true), mem(rsi));
+      v.vmovups(cut(spare, isCut, true), mem(rcx));
+      v.vfmadd231ps(t, spare, factor);
+      v.vstoreups(cut(mem(rcx), isCut), t);
+      v.vmaxps(cut(most, isCut), most, t);
+    });
+    acrossLanes(most, v.vmaxps);
+    v.vpxord(total, total, total);
+    eachVector((isCut) => {
+      v.vmovups(cut(t, isCut, true), mem(rcx));
+      v.vsubps(t, t, most);
+      v.vmaxps(t, least, t); // a NaN stays
+      v.vmulps(n, t, toBase2);
+      v.vcvtps2dq(n, n);
+      v.vcvtdq2ps(n, n);
+      v.vmovups(r, t);
+      v.vfnmadd231ps(r, n, high);
+      v.vfnmadd231ps(r, n, low);
+      v.vmovups(p, taylor[0] as Vector);
+      for (const coefficient of taylor.slice(1)) v.vfmadd213ps(p, r, coefficient);
+      v.vscalefps(p, p, n);
+      v.vstoreups(cut(mem(rcx), isCut), p);
+      v.vaddps(cut(total, isCut), total, p);
+    });
+    acrossLanes(total, v.vaddps);
+    v.vdivps(total, taylor.at(-1) as Vector, total); // 1 / Σ e
+    eachVector((isCut) => {
+      v.vmulps(cut(t, isCut, true), total, mem(rcx));
+      v.vstoreups(cut(mem(rcx), isCut), t);
+    });
+    a.add(r8, r14);
+    a.jump(rows);
+    a.bind(end);
+  });
+  return a.finish();
+}
