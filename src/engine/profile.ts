@@ -12,6 +12,10 @@ export interface OperationTime {
   /** Row-major sizes of the result, then of the inputs. */
   shapes: readonly (readonly number[])[];
   ms: number;
+  /** Bytes of the result and the inputs: what must be read and written at least. */
+  bytes: number;
+  /** Multiplications and additions of a product; 0 for other operations. */
+  flops: number;
 }
 
 /**
@@ -34,7 +38,10 @@ export function timeOperations(backend: Backend, graph: Pointer): OperationTime[
       api.ggml_graph_add_node(single, node);
       const started = performance.now();
       api.ggml_backend_graph_compute(backend.pointer, single);
-      times.push({ operation, shapes: shapesOf(node), ms: performance.now() - started });
+      const ms = performance.now() - started;
+      const shapes = shapesOf(node);
+      const bytes = [node, ...inputsOf(node)].reduce((sum, t) => sum + api.ggml_nbytes(t), 0);
+      times.push({ operation, shapes, ms, bytes, flops: flopsOf(operation, shapes) });
     }
   } finally {
     backend.end();
@@ -44,7 +51,21 @@ export function timeOperations(backend: Backend, graph: Pointer): OperationTime[
 
 const VIEWS = new Set(["NONE", "RESHAPE", "VIEW", "PERMUTE", "TRANSPOSE"]);
 
+/** What an operation reads; a third input of a kernel of our own is memory that it works in. */
+function inputsOf(node: Pointer): Pointer[] {
+  const count = library().api.ggml_op_desc(node) === "CUSTOM" ? 2 : 3;
+  const inputs = Array.from({ length: count }, (_, i) => sourceOf(node, i));
+  return inputs.filter((input) => input !== null);
+}
+
 function shapesOf(node: Pointer): number[][] {
-  const inputs = [0, 1, 2].map((i) => sourceOf(node, i)).filter((input) => input !== null);
-  return [node, ...inputs].map((tensor) => readHeader(tensor).ne.reverse());
+  return [node, ...inputsOf(node)].map((tensor) => readHeader(tensor).ne.reverse());
+}
+
+/** 2·N·K·M. Kernels say K in their name where no shape does: `mul_mat q4_k 2560`. */
+function flopsOf(operation: string, shapes: readonly (readonly number[])[]): number {
+  if (!/^mul_mat\b/i.test(operation)) return 0;
+  const named = /^mul_mat \S+ (\d+)$/.exec(operation)?.[1];
+  const inner = named === undefined ? (shapes[1]?.at(-1) ?? 0) : Number(named);
+  return 2 * inner * (shapes[0] ?? []).reduce((product, n) => product * n, 1);
 }

@@ -6,10 +6,13 @@
 import { readFileSync } from "node:fs";
 import { LabError } from "../base/errors.ts";
 import { tensorBytes } from "../engine/dtypes.ts";
+import type { OperationTime } from "../engine/profile.ts";
+import type { CachedTokens } from "../model/runner.ts";
 import { kvCacheBytes } from "../model/kv-cache.ts";
 import { readBandwidth } from "../tensor/probe.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { argmax } from "./logits.ts";
+import { accountOperations, type OperationAccount } from "./operation-account.ts";
 import { Sequence } from "./sequence.ts";
 
 export interface BenchmarkOptions {
@@ -46,8 +49,12 @@ export interface Benchmark {
   }[];
   bandwidth: number;
   peakBytes: number | undefined;
+  /** Where the time goes, operation by operation: reading the prompt, and the next token at the last depth. */
+  operations: Record<"prefill" | "decode", readonly OperationAccount[]>;
 }
 
+/** Rows that are read at once (`sequence.ts`). */
+const LARGEST_BLOCK = 512;
 const MAX_DRIFT = 0.15;
 /** Rounds tried for each one wanted before the machine is called too restless. */
 const MAX_TRIES = 3;
@@ -88,8 +95,10 @@ export async function benchmark(
       { hint: "Something else uses this machine; try again when it is quiet." },
     );
   const bandwidthOf = (round: Round): number => (round.bandwidthBefore + round.bandwidthAfter) / 2;
+  const bandwidth = median(kept.map(bandwidthOf));
   return {
     rounds,
+    operations: await timePasses(model, sequence, { ...options, bandwidth }),
     prefill: median(kept.map(({ prefill }) => prefill)),
     decode: depths.map((depth, i) => {
       const bytes = bytesPerToken(model, depth + options.decodeTokens / 2);
@@ -97,7 +106,7 @@ export async function benchmark(
       const shares = kept.map((round) => ((round.decode[i] ?? NaN) * bytes) / bandwidthOf(round));
       return { depth, tokensPerSecond: median(speeds), bandwidthShare: median(shares) };
     }),
-    bandwidth: median(kept.map(bandwidthOf)),
+    bandwidth,
     peakBytes,
   };
 }
@@ -118,6 +127,32 @@ async function measureRound(
     await sequence.read(fillerIds(model, Math.max(1, depth)), { ...run, reuse: "longest" });
     decode.push(await timeDecode(model, sequence, { count: decodeTokens, ...run }));
   }
+  return { prefill, decode };
+}
+
+/** The operations of one block of the prompt, and of one token after what the last round left. */
+async function timePasses(
+  model: LanguageModel,
+  sequence: Sequence,
+  { promptTokens, bandwidth }: { promptTokens: number; bandwidth: number },
+): Promise<Benchmark["operations"]> {
+  const account = async (tokens: CachedTokens): Promise<OperationAccount[]> => {
+    let times: OperationTime[] = [];
+    await model.runnerFor().run([tokens], { onTimes: (found) => (times = found) });
+    return accountOperations(times, { bandwidth });
+  };
+  const decode = await account(sequence.next(1));
+  const count = Math.min(promptTokens, LARGEST_BLOCK);
+  const next = sequence.next(1);
+  const places = Array.from({ length: count }, (_, i) => i);
+  const prefill = await account({
+    ...next,
+    ids: fillerIds(model, count),
+    positions: places,
+    cells: places,
+    sees: (row, cell) => cell <= row,
+    logits: [count - 1],
+  });
   return { prefill, decode };
 }
 

@@ -42,8 +42,10 @@ describe("the masked softmax", () => {
   it.runIf(usable)("is what the formula says, in any shape, and touches nothing else", () => {
     const sizes = fc.tuple(
       fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(256, 257)),
-      ...([4, 3, 2] as const).map((max) => fc.integer({ min: 1, max })),
-    ) as fc.Arbitrary<readonly [number, number, number, number]>;
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 1, max: 2 }),
+    );
     fc.assert(
       fc.property(
         fc.record({

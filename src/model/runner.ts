@@ -8,6 +8,7 @@ import { LabError } from "../base/errors.ts";
 import type { Mode } from "../base/settings.ts";
 import type { Backend } from "../engine/backend.ts";
 import { Executor } from "../engine/executor.ts";
+import type { OperationTime } from "../engine/profile.ts";
 import { Graph } from "../tensor/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attendThroughCache, type Segment } from "./attention.ts";
@@ -36,6 +37,13 @@ export interface CachedTokens {
   sees: (row: number, cell: number) => boolean;
   /** Tokens of this list whose next-token logits are wanted. */
   logits: readonly number[];
+}
+
+interface RunOptions {
+  signal?: AbortSignal;
+  intervention?: Intervention | undefined;
+  /** Gets the time of each operation; they are computed one by one then, which takes longer. */
+  onTimes?: (times: OperationTime[]) => void;
 }
 
 /** Cells are looked at in multiples of this, so that neighbouring steps share one graph. */
@@ -123,10 +131,7 @@ export class Runner implements Disposable {
    * @throws LabError `bad_input` for ids outside the vocabulary, `too_long` for positions outside the context,
    *   `interrupted`
    */
-  async run(
-    batch: readonly CachedTokens[],
-    options: { signal?: AbortSignal; intervention?: Intervention | undefined } = {},
-  ): Promise<Float32Array[]> {
+  async run(batch: readonly CachedTokens[], options: RunOptions = {}): Promise<Float32Array[]> {
     for (const tokens of batch) this.#check(tokens);
     return this.#inTurn(() => this.#run(batch, options));
   }
@@ -163,7 +168,7 @@ export class Runner implements Disposable {
 
   async #run(
     batch: readonly CachedTokens[],
-    { signal, intervention }: { signal?: AbortSignal; intervention?: Intervention | undefined },
+    { signal, intervention, onTimes }: RunOptions,
   ): Promise<Float32Array[]> {
     const about = { config: this.config, allLogits: wantsAll(batch) };
     const cells = intervention && cachedCells(batch, intervention, about);
@@ -171,7 +176,8 @@ export class Runner implements Disposable {
     try {
       fill(step, batch);
       const options = signal === undefined ? {} : { signal };
-      if (cells === undefined || step.editor === undefined) await step.graph.compute(options);
+      if (onTimes !== undefined) onTimes(step.graph.profile());
+      else if (cells === undefined || step.editor === undefined) await step.graph.compute(options);
       else await step.editor.compute(cells, options);
       if (step.logits === undefined) return [];
       const values = step.logits.read();

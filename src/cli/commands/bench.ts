@@ -5,6 +5,7 @@ import path from "node:path";
 import { z } from "zod";
 import { formatBytes, formatDuration, formatPercent, formatTable } from "../../base/format.ts";
 import { benchmark } from "../../generate/benchmark.ts";
+import type { OperationAccount } from "../../generate/operation-account.ts";
 import { KV_CACHE_TYPES } from "../../model/kv-cache.ts";
 import { PHI_PRESETS } from "../../model/config.ts";
 import { QUANTIZATIONS, type Quantization } from "../../model/quantize.ts";
@@ -36,6 +37,12 @@ export const command = defineCommand({
     decode: z.int().min(1).default(128).describe("tokens that are decoded"),
     depth: z.array(z.int().min(0)).default([0, 1024]).describe("tokens before the decoded ones"),
     repeats: z.int().min(1).default(5).describe("rounds to keep"),
+    operations: z
+      .int()
+      .min(0)
+      .default(6)
+      .describe("operations to show, those that take longest")
+      .meta({ placeholder: "count" }),
     cacheType: z.enum(KV_CACHE_TYPES).optional().describe("type of cached keys and values"),
   },
   examples: [
@@ -79,31 +86,71 @@ export const command = defineCommand({
         weights: { ...model.weights.memory, types: { ...model.weights.memory.types } },
         ...found,
         decode: found.decode.map((row) => ({ ...row })),
+        operations: {
+          prefill: found.operations.prefill.map((row) => ({ ...row })),
+          decode: found.operations.decode.map((row) => ({ ...row })),
+        },
         rounds: rounds.map((round) => ({ ...round })),
       },
       () =>
-        formatTable(
-          [{ title: opened.reference.name }, { title: "", align: "right" }, { title: "" }],
-          [
-            ["load", formatDuration(loadMs), ""],
-            [`read ${options.prompt}`, `${found.prefill.toFixed(2)} tok/s`, ""],
-            ...found.decode.map(({ depth, tokensPerSecond, bandwidthShare }) => [
-              `decode ${options.decode} after ${depth}`,
-              `${tokensPerSecond.toFixed(2)} tok/s`,
-              `${formatPercent(bandwidthShare)} of the read bandwidth`,
-            ]),
-            ["read bandwidth", `${formatBytes(found.bandwidth)}/s`, ""],
+        [
+          formatTable(
+            [{ title: opened.reference.name }, { title: "", align: "right" }, { title: "" }],
             [
-              "peak memory",
-              found.peakBytes === undefined ? "unknown" : formatBytes(found.peakBytes),
-              "",
+              ["load", formatDuration(loadMs), ""],
+              [`read ${options.prompt}`, `${found.prefill.toFixed(2)} tok/s`, ""],
+              ...found.decode.map(({ depth, tokensPerSecond, bandwidthShare }) => [
+                `decode ${options.decode} after ${depth}`,
+                `${tokensPerSecond.toFixed(2)} tok/s`,
+                `${formatPercent(bandwidthShare)} of the read bandwidth`,
+              ]),
+              ["read bandwidth", `${formatBytes(found.bandwidth)}/s`, ""],
+              [
+                "peak memory",
+                found.peakBytes === undefined ? "unknown" : formatBytes(found.peakBytes),
+                "",
+              ],
+              ["rounds", `${kept} of ${rounds.length} kept`, ""],
             ],
-            ["rounds", `${kept} of ${rounds.length} kept`, ""],
-          ],
-        ),
+          ),
+          ...(options.operations === 0
+            ? []
+            : [
+                operationTable(`reading ${options.prompt}`, found.operations.prefill),
+                operationTable("one more token", found.operations.decode),
+              ].map((table) => `\n${table(options.operations)}`)),
+        ].join("\n"),
     );
   },
 });
+
+/** The operations that take longest, beside what the memory delivers: a product at its share of the bandwidth waits for memory. */
+function operationTable(
+  title: string,
+  accounts: readonly OperationAccount[],
+): (count: number) => string {
+  return (count) =>
+    formatTable(
+      [
+        { title },
+        ...["calls", "ms", "of all", "GFLOP/s", "GB/s", "of bandwidth"].map((name) => ({
+          title: name,
+          align: "right" as const,
+        })),
+      ],
+      accounts
+        .slice(0, count)
+        .map((account) => [
+          account.operation,
+          String(account.count),
+          account.ms.toFixed(1),
+          formatPercent(account.share),
+          account.flops === 0 ? "" : (account.flops / 1e9).toFixed(0),
+          (account.bytesPerSecond / 1e9).toFixed(1),
+          formatPercent(account.bandwidthShare),
+        ]),
+    );
+}
 
 /** The settings, with the model replaced by a synthetic one where that was asked for; it is written once and kept. */
 async function withSyntheticModel({

@@ -145,7 +145,7 @@ export function packedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
   const inputs = [w.pointer, quantizedRows(graph, x), ...scratchOf(graph, kernel)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
-      ...{ name: "mul_mat", kernel: kernel.address, inputs },
+      ...{ name: `mul_mat ${w.dtype} ${w.dim(1)}`, kernel: kernel.address, inputs },
       ...{ dtype: "f32", shape: [x.dim(0), w.dim(0)] },
     }),
   );
