@@ -22,7 +22,7 @@
 import { Assembler } from "./assembler.ts";
 import { FEW_ROWS, multiplyFewRows } from "./f32-few-rows.ts";
 import { packPanel, type PanelMasks } from "./f32-panel.ts";
-import { multiplyRows, TILE_ROWS } from "./f32-tile.ts";
+import { multiplyRows } from "./f32-tile.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
 import {
   mem,

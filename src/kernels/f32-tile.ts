@@ -23,9 +23,6 @@ import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
 import { mem, r10, r11, r9, rax, rbx, rcx, rdi, rdx, rsi, type Vector } from "./operands.ts";
 import type { Lanes } from "./vector-level.ts";
 
-/** Rows of a tile. */
-export const TILE_ROWS = 6;
-
 /** Values of k in one turn of the inner loop. */
 const UNROLL = 4;
 
