@@ -1,10 +1,8 @@
 """What TransformerLens reads in a Phi model, its patching sweeps, head detectors and composition scores.
 
     python reference/transformer_lens_phi.py test/fixtures/phi-mini --inputs test/fixtures/phi-mini/inputs.json --out test/fixtures/transformer-lens.safetensors
-    python reference/transformer_lens_phi.py DIR --time --threads 2 --tokens 32
 
-The weights are used as they are (no folding, no centring). With `--time` it prints how long its serial sweep over
-[layer, position] of the residual stream takes, and one forward pass with and without a cache, as JSON.
+The weights are used as they are: no folding, no centring.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 from pathlib import Path
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -98,53 +95,15 @@ def scores_of(result) -> torch.Tensor:
     return result if isinstance(result, torch.Tensor) else result.scores
 
 
-def seconds(run) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def timings(bridge: TransformerBridge, tokens: int, repeats: int) -> dict[str, float]:
-    generator = torch.Generator().manual_seed(0)
-    clean = torch.randint(1, bridge.cfg.d_vocab, (1, tokens), generator=generator)
-    corrupted = clean.clone()
-    corrupted[0, 3] = (corrupted[0, 3] + 1) % bridge.cfg.d_vocab
-    _, cache = bridge.run_with_cache(clean)
-
-    def metric(out: torch.Tensor) -> torch.Tensor:
-        return out[0, -1, 5] - out[0, -1, 6]
-
-    def sweep() -> None:
-        patching.get_act_patch_resid_pre(bridge, corrupted, cache, metric)
-
-    bridge(clean)
-    names = [f"blocks.{l}.hook_resid_post" for l in range(bridge.cfg.n_layers)]
-    return {
-        "forwardSeconds": min(seconds(lambda: bridge(clean)) for _ in range(5)),
-        "captureSeconds": min(
-            seconds(lambda: bridge.run_with_cache(clean, names_filter=lambda n: n in names)) for _ in range(5)
-        ),
-        "sweepSeconds": min(seconds(sweep) for _ in range(repeats)),
-        "passes": bridge.cfg.n_layers * tokens,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--inputs", help="a JSON file with input_ids")
     parser.add_argument("--out", help="the .safetensors file to write")
     parser.add_argument("--tokens", type=int, default=12)
-    parser.add_argument("--time", action="store_true")
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     bridge = lens(arguments.model)
     with torch.no_grad():
-        if arguments.time:
-            print(json.dumps(timings(bridge, arguments.tokens, arguments.repeats)))
-            return
         found = fixture(bridge, *prompts(arguments.inputs, arguments.tokens))
     out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)

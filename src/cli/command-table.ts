@@ -23,6 +23,41 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Look inside",
+    commands: [
+      {
+        name: "lens",
+        summary: "what each layer would say next",
+        load: async () => (await import("./commands/lens.ts")).command,
+      },
+      {
+        name: "attention",
+        summary: "where each head looks",
+        load: async () => (await import("./commands/attention.ts")).command,
+      },
+      {
+        name: "patch",
+        summary: "which inner values carry an answer",
+        load: async () => (await import("./commands/patch.ts")).command,
+      },
+      {
+        name: "attribute",
+        summary: "which parts wrote an answer",
+        load: async () => (await import("./commands/attribute.ts")).command,
+      },
+      {
+        name: "heads",
+        summary: "what kind of head each one is, and which work together",
+        load: async () => (await import("./commands/heads.ts")).command,
+      },
+      {
+        name: "steer",
+        summary: "a direction in the stream, and what adding it does",
+        load: async () => (await import("./commands/steer.ts")).command,
+      },
+    ],
+  },
+  {
     title: "Models on disk",
     commands: [
       {

@@ -29,3 +29,10 @@ export function answerToken(
     throw new LabError("bad_input", `token id ${answer} is not in 0…${vocabSize - 1}`);
   return answer;
 }
+/** A token for people to read; its number where the model has no tokenizer. */
+export function tokenName(
+  model: Pick<LanguageModel, "tokenizer" | "hasTokenizer">,
+  id: number,
+): string {
+  return model.hasTokenizer ? model.tokenizer.tokenText(id) : String(id);
+}

@@ -3,7 +3,13 @@
  * of rank H, in the convention x @ W: both are `[D, D]`. Rotation is left out: Phi turns the first `rotaryDims` of each head
  * by position, so that QK is exact at distance 0 and for the dims that are not turned.
  */
-import { compositionScore, type FactoredMatrix } from "./linear/decompose.ts";
+import type { HeadAt } from "./ablation.ts";
+import {
+  compositionScore,
+  measured,
+  type FactoredMatrix,
+  type MeasuredMatrix,
+} from "./linear/decompose.ts";
 import { columnsOf, transpose } from "./linear/matrix.ts";
 import type { BlockValues, LinearValues, WeightView } from "./weights.ts";
 
@@ -14,13 +20,23 @@ export interface HeadCircuits {
   ov: FactoredMatrix;
 }
 
-/** Circuits of every head of a view, `[L][N]`. The folded view is the one in which they mean what is read and written. */
-export async function headCircuits(weights: WeightView): Promise<HeadCircuits[][]> {
-  const { layers, heads } = weights.config;
-  const found: HeadCircuits[][] = [];
-  for (let layer = 0; layer < layers; layer++) {
+/**
+ * Circuits of every head of a view, or of some. The folded view is the one in which they mean what is read and written.
+ * Each takes 4·D·H numbers of 8 bytes.
+ */
+export async function headCircuits(
+  weights: WeightView,
+  { heads }: { heads?: readonly HeadAt[] | undefined } = {},
+): Promise<HeadCircuits[]> {
+  const { config } = weights;
+  const found: HeadCircuits[] = [];
+  for (let layer = 0; layer < config.layers; layer++) {
+    const wanted = Array.from({ length: config.heads }, (_, head) => head).filter(
+      (head) => heads?.some((at) => at.layer === layer && at.head === head) ?? true,
+    );
+    if (wanted.length === 0) continue;
     const block = await weights.block(layer);
-    found.push(Array.from({ length: heads }, (_, head) => circuitsOf(block, weights, layer, head)));
+    found.push(...wanted.map((head) => circuitsOf(block, weights, layer, head)));
   }
   return found;
 }
@@ -59,22 +75,28 @@ export type Composition = (typeof COMPOSITIONS)[number];
 
 /**
  * How much a later head reads of what an earlier one writes, through its queries, keys or values: ‖OV·QK‖/(‖OV‖·‖QK‖),
- * with QKᵀ for keys and OV for values. Row-major `[L, N, L, N]`, earlier head first; 0 unless its layer is below.
+ * with QKᵀ for keys and OV for values. Row-major, earlier head first, `[L·N, L·N]` for all heads; 0 unless its layer is below.
  */
 export function compositionScores(
-  circuits: readonly (readonly HeadCircuits[])[],
+  circuits: readonly HeadCircuits[],
   mode: Composition,
 ): Float64Array {
-  const all = circuits.flat();
-  const read = ({ qk, ov }: HeadCircuits): FactoredMatrix =>
-    mode === "V"
-      ? ov
-      : mode === "Q"
-        ? qk
-        : { left: transpose(qk.right), right: transpose(qk.left) };
-  return Float64Array.from({ length: all.length ** 2 }, (_, i) => {
-    const earlier = all[Math.floor(i / all.length)] as HeadCircuits;
-    const later = all[i % all.length] as HeadCircuits;
-    return earlier.layer < later.layer ? compositionScore(earlier.ov, read(later)) : 0;
+  const writes = circuits.map(({ ov }) => measured(ov));
+  const reads = circuits.map(({ qk, ov }) =>
+    measured(
+      mode === "V"
+        ? ov
+        : mode === "Q"
+          ? qk
+          : { left: transpose(qk.right), right: transpose(qk.left) },
+    ),
+  );
+  const count = circuits.length;
+  return Float64Array.from({ length: count ** 2 }, (_, i) => {
+    const [from, to] = [Math.floor(i / count), i % count];
+    const [earlier, later] = [circuits[from] as HeadCircuits, circuits[to] as HeadCircuits];
+    return earlier.layer < later.layer
+      ? compositionScore(writes[from] as MeasuredMatrix, reads[to] as MeasuredMatrix)
+      : 0;
   });
 }

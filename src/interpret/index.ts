@@ -24,6 +24,44 @@ export {
   type HeadScores,
 } from "./attention.ts";
 export {
+  logitLens,
+  translate,
+  type LensCell,
+  type LensOptions,
+  type LogitLens,
+  type Translator,
+} from "./logit-lens.ts";
+export { divergence, measure, METRICS, type Answers, type MetricName } from "./metric.ts";
+export { fitProbe, type Probe, type ProbeOptions } from "./probe.ts";
+export { fitTunedLens, type TunedLens, type TunedLensOptions } from "./tuned-lens.ts";
+export {
+  ablateHeads,
+  ABLATIONS,
+  otherHeads,
+  type Ablation,
+  type AblationOptions,
+  type AblationResult,
+  type AnsweredPrompt,
+  type HeadAt,
+} from "./ablation.ts";
+export { patchSweep, type PatchOptions, type PatchSweep } from "./patching.ts";
+export { HEAD_SITES, PATCH_SITES, type PatchedAxes, type PatchSite } from "./sites.ts";
+export {
+  attributionPatch,
+  rankCorrelation,
+  type AttributionPatch,
+  type AttributionPatchOptions,
+} from "./attribution-patching.ts";
+export {
+  doseResponse,
+  steer,
+  steeringVector,
+  type Dose,
+  type DoseResponse,
+  type SteeringVector,
+  type VectorOptions,
+} from "./steering.ts";
+export {
   compositionScores,
   COMPOSITIONS,
   headCircuits,
@@ -34,7 +72,9 @@ export {
   compositionScore,
   factoredNorm,
   factoredSvd,
+  measured,
   type FactoredMatrix,
+  type MeasuredMatrix,
   type Svd,
 } from "./linear/decompose.ts";
 export {

@@ -214,7 +214,7 @@ function readThrough(weight: Float32Array, width: number, directions: Directions
 }
 
 /** A random direction with mean 0 and the length of `like`: what LayerNorm lets a reader see. */
-function randomDirection(like: ArrayLike<number>, seed: number): Float64Array {
+export function randomDirection(like: ArrayLike<number>, seed: number): Float64Array {
   const random = new Random(seed);
   const direction = centred(Float64Array.from({ length: like.length }, () => random.normal()));
   const factor = norm(like) / norm(direction);

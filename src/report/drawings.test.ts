@@ -86,6 +86,17 @@ describe("a heat map", () => {
     expect(text.length).toBeLessThan(60_000);
   });
 
+  test("carries words in its cells, which the readout can say, and refuses a wrong number of them", () => {
+    const options = { title: "words", values: [0, 1], rows: ["a"], columns: ["x", "y"] };
+    const titles = { rowTitle: "row", columnTitle: "column", valueTitle: "value" };
+    const { text } = heatMap({ ...options, ...titles, texts: [" Mary", "a<b"] });
+    expect(text).toMatch(/<text class="value s\d+"[^>]*\s*>·Mary<\/text/);
+    expect(text).toContain('"texts":["·Mary","a\\u003cb"]');
+    expect(() => heatMap({ ...options, ...titles, texts: ["one"] })).toThrow(
+      /1 texts for 2 values/,
+    );
+  });
+
   test("refuses values that do not fill it", () => {
     expect(() => heat([1], 2, 2)).toThrow("1 values for 2 rows × 2 columns");
   });

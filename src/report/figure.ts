@@ -24,11 +24,14 @@ export type Reading =
       kind: "heat";
       left: number;
       top: number;
-      cell: number;
+      cellWidth: number;
+      cellHeight: number;
       rowTitle: string;
       columnTitle: string;
       valueTitle: string;
       digits: number;
+      /** What stands in the cells besides, row-major. */
+      texts?: readonly string[];
     }
   | {
       kind: "lines";

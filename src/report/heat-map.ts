@@ -22,6 +22,8 @@ export interface HeatMapOptions extends FigureText {
   palette?: Palette;
   /** Values of the first and the last colour; from the values where left out. */
   range?: readonly [low: number, high: number];
+  /** Words in the cells instead of numbers, such as the likeliest token; row-major. The readout says them, too. */
+  texts?: readonly string[];
   /** Numbers in the cells; where there is room unless said otherwise. */
   showValues?: boolean;
   /** Significant digits in the readout. */
@@ -35,6 +37,8 @@ const ROOM_FOR_NUMBERS = 30;
 const LETTER = 6.4;
 const MAX_LETTERS = 16;
 const LINE = 12;
+/** A cell with a word in it. */
+const WORD_CELL = { width: 54, height: 22, letters: 8 };
 
 /** Throws `bad_input` where the values do not fill rows × columns. */
 export function heatMap(options: HeatMapOptions): Html {
@@ -46,26 +50,33 @@ export function heatMap(options: HeatMapOptions): Html {
       `heat map ${title}: ${values.length} values for ${rows.length} rows × ${columns.length} columns`,
     );
   const range = options.range ?? rangeOf(values, palette);
-  const geometry = layOut(rows, columns);
-  const { left, top, cell, width, height } = geometry;
+  const { texts } = options;
+  if (texts !== undefined && texts.length !== values.length)
+    throw new LabError(
+      "bad_input",
+      `heat map ${title}: ${texts.length} texts for ${values.length} values`,
+    );
+  const geometry = layOut(options);
+  const { left, top, cellWidth, cellHeight, width, height } = geometry;
   const colors = { palette, range };
-  const showValues = options.showValues ?? cell >= ROOM_FOR_NUMBERS;
+  const showValues = options.showValues ?? (texts === undefined && cellWidth >= ROOM_FOR_NUMBERS);
 
   const plot = html`<svg
     viewBox="0 0 ${px(width)} ${px(height)}"
-    style="width:${px(width)}px"
+    style="width:${px(width)}px${texts !== undefined && ";max-width:none"}"
     role="img"
     aria-label="${title}"
   >
     ${axisLabels(options, geometry)}
     <g
-      transform="translate(${px(left)} ${px(top)}) scale(${px(cell)})"
+      transform="translate(${px(left)} ${px(top)}) scale(${px(cellWidth)} ${px(cellHeight)})"
       shape-rendering="crispEdges"
     >
       ${cells(options, colors)}
       <rect class="cursor" width="1" height="1" visibility="hidden" />
     </g>
     ${showValues && numbers(options, { geometry, colors })}
+    ${texts !== undefined && words(options, { texts, geometry, colors })}
   </svg>`;
 
   let odd = 0;
@@ -88,7 +99,18 @@ export function heatMap(options: HeatMapOptions): Html {
           ...Array.from(values.slice(r * columns.length, (r + 1) * columns.length)),
         ]),
       },
-      reading: { kind: "heat", left, top, cell, rowTitle, columnTitle, valueTitle, digits },
+      reading: {
+        kind: "heat",
+        left,
+        top,
+        cellWidth,
+        cellHeight,
+        rowTitle,
+        columnTitle,
+        valueTitle,
+        digits,
+        ...(texts === undefined ? {} : { texts: texts.map(visibleTokenText) }),
+      },
     },
   );
 }
@@ -96,14 +118,15 @@ export function heatMap(options: HeatMapOptions): Html {
 interface Geometry {
   left: number;
   top: number;
-  cell: number;
+  cellWidth: number;
+  cellHeight: number;
   width: number;
   height: number;
   /** Column labels stand upright where they do not fit side by side. */
   upright: boolean;
 }
 
-function layOut(rows: readonly string[], columns: readonly string[]): Geometry {
+function layOut({ rows, columns, texts }: HeatMapOptions): Geometry {
   const letters = (names: readonly string[]): number =>
     Math.min(MAX_LETTERS, Math.max(1, ...names.map((name) => [...visibleTokenText(name)].length)));
   const left = LINE + 12 + letters(rows) * LETTER;
@@ -112,10 +135,13 @@ function layOut(rows: readonly string[], columns: readonly string[]): Geometry {
     (MAX_WIDTH - left) / Math.max(1, columns.length),
     MAX_HEIGHT / Math.max(1, rows.length),
   );
-  const upright = letters(columns) * LETTER > cell - 3;
+  const [cellWidth, cellHeight] =
+    texts === undefined ? [cell, cell] : [WORD_CELL.width, WORD_CELL.height];
+  const upright = letters(columns) * LETTER > cellWidth - 3;
   const top = LINE + 8 + (upright ? letters(columns) * LETTER : LINE);
-  const width = Math.max(left + cell * columns.length + 2, 200);
-  return { left, top, cell, width, height: top + cell * rows.length + 2, upright };
+  const width = Math.max(left + cellWidth * columns.length + 2, 200);
+  const height = top + cellHeight * rows.length + 2;
+  return { left, top, cellWidth, cellHeight, width, height, upright };
 }
 
 /** Every label where there is room, else every second, third, …: the readout names each. */
@@ -123,15 +149,15 @@ function axisLabels(
   { rows, columns, rowTitle, columnTitle }: HeatMapOptions,
   geometry: Geometry,
 ): Html {
-  const { left, top, cell, upright } = geometry;
-  const every = Math.ceil(LINE / cell);
+  const { left, top, cellWidth, cellHeight, upright } = geometry;
+  const every = { row: Math.ceil(LINE / cellHeight), column: Math.ceil(LINE / cellWidth) };
   const text = (name: string): string => clipLabel(visibleTokenText(name), MAX_LETTERS);
   const rowLabels = rows.flatMap((name, r) =>
-    r % every === 0
+    r % every.row === 0
       ? html`<text
           class="tick"
           x="${px(left - 5)}"
-          y="${px(top + (r + 0.5) * cell)}"
+          y="${px(top + (r + 0.5) * cellHeight)}"
           dy=".32em"
           text-anchor="end"
           >${text(name)}</text
@@ -139,8 +165,8 @@ function axisLabels(
       : [],
   );
   const columnLabels = columns.flatMap((name, c) => {
-    if (c % every !== 0) return [];
-    const x = px(left + (c + 0.5) * cell);
+    if (c % every.column !== 0) return [];
+    const x = px(left + (c + 0.5) * cellWidth);
     const y = px(top - 5);
     return upright
       ? html`<text class="tick" transform="translate(${x} ${y}) rotate(-90)" dy=".32em"
@@ -148,7 +174,7 @@ function axisLabels(
         >`
       : html`<text class="tick" x="${x}" y="${y}" text-anchor="middle">${text(name)}</text>`;
   });
-  const middle = px(top + (rows.length * cell) / 2);
+  const middle = px(top + (rows.length * cellHeight) / 2);
   return html`<text class="axis" x="${px(left)}" y="${LINE - 2}">${columnTitle} →</text>
     <text class="axis" transform="translate(${LINE - 2} ${middle}) rotate(-90)" text-anchor="middle"
       >← ${rowTitle}</text
@@ -190,7 +216,7 @@ function cells({ values, rows, columns }: HeatMapOptions, colors: Coloring): Htm
 function numbers(
   { values, columns }: HeatMapOptions,
   {
-    geometry: { left, top, cell },
+    geometry: { left, top, cellWidth, cellHeight },
     colors,
   }: {
     geometry: Geometry;
@@ -200,8 +226,8 @@ function numbers(
   const texts = Array.from(values, (value, i) => {
     if (!Number.isFinite(value)) return undefined;
     const level = levelClass(colors.palette, levelOf(value, colors));
-    const x = px(left + ((i % columns.length) + 0.5) * cell);
-    const y = px(top + (Math.floor(i / columns.length) + 0.5) * cell);
+    const x = px(left + ((i % columns.length) + 0.5) * cellWidth);
+    const y = px(top + (Math.floor(i / columns.length) + 0.5) * cellHeight);
     return html`<text
       class="${value === 0 ? "value zero" : "value"} ${level}"
       x="${x}"
@@ -211,6 +237,29 @@ function numbers(
     >`;
   });
   return html`<g aria-hidden="true">${texts}</g>`;
+}
+
+/** A word in every cell, in the ink of its colour. */
+function words(
+  { values, columns }: HeatMapOptions,
+  {
+    texts,
+    geometry: { left, top, cellWidth, cellHeight },
+    colors,
+  }: { texts: readonly string[]; geometry: Geometry; colors: Coloring },
+): Html {
+  const drawn = texts.map((text, i) => {
+    const value = values[i] ?? NaN;
+    const level = Number.isFinite(value)
+      ? levelClass(colors.palette, levelOf(value, colors))
+      : "none";
+    const x = px(left + ((i % columns.length) + 0.5) * cellWidth);
+    const y = px(top + (Math.floor(i / columns.length) + 0.5) * cellHeight);
+    return html`<text class="value ${level}" x="${x}" y="${y}" dy=".32em"
+      >${clipLabel(visibleTokenText(text), WORD_CELL.letters)}</text
+    >`;
+  });
+  return html`<g aria-hidden="true">${drawn}</g>`;
 }
 
 /** `.42`, `−1.3`, `17`: what fits into a cell. */

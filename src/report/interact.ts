@@ -52,7 +52,9 @@ export function attachPlots(root: PlotRoot): void {
       left: number;
       right: number;
       top: number;
-      cell: number;
+      cellWidth: number;
+      cellHeight: number;
+      texts?: string[];
       low: number;
       high: number;
       log: boolean;
@@ -89,8 +91,8 @@ export function attachPlots(root: PlotRoot): void {
     return {
       locate: (event) => {
         const { x, y } = pointIn(svg, event);
-        const column = Math.floor((x - reading.left) / reading.cell);
-        const row = Math.floor((y - reading.top) / reading.cell);
+        const column = Math.floor((x - reading.left) / reading.cellWidth);
+        const row = Math.floor((y - reading.top) / reading.cellHeight);
         const inside = column >= 0 && row >= 0 && column < columns && row < table.rows.length;
         return inside ? [column, row] : undefined;
       },
@@ -101,7 +103,9 @@ export function attachPlots(root: PlotRoot): void {
       read: ([column, row]) => {
         const line = table.rows[row] ?? [];
         const value = format(line[column + 1], reading.digits);
-        return `${reading.rowTitle} ${line[0]} · ${reading.columnTitle} ${table.columns[column + 1]} · ${reading.valueTitle} ${value}`;
+        const word = reading.texts?.[row * columns + column];
+        const place = `${reading.rowTitle} ${line[0]} · ${reading.columnTitle} ${table.columns[column + 1]}`;
+        return `${place} · ${word === undefined ? "" : `${word} · `}${reading.valueTitle} ${value}`;
       },
       mark: (cursor) => {
         box.setAttribute("visibility", cursor ? "visible" : "hidden");

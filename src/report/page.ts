@@ -61,7 +61,7 @@ ${body}
 }
 
 /** A part of a report: a heading and drawings or paragraphs under it. */
-export function section(title: string, ...content: Html[]): Html {
+export function section(title: string, ...content: (Html | false)[]): Html {
   return html`<section>
     <h2>${title}</h2>
     <div class="figures">${content}</div>

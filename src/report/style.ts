@@ -61,6 +61,7 @@ main{max-width:61rem;margin:0 auto;padding:2rem 1.5rem 3rem}
 header{border-bottom:1px solid var(--rule);padding-bottom:1rem;margin-bottom:1.75rem}
 h1{font-size:1.5rem;line-height:1.25;margin:0;letter-spacing:-.01em}
 h2{font-size:1.0625rem;margin:2.25rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--rule)}
+header+section h2{margin-top:0;padding-top:0;border-top:0}
 p{max-width:46rem;margin:.5rem 0}
 .subtitle{color:var(--muted);margin:.25rem 0 0}
 code,pre{font-family:${MONO};font-size:.8125rem}
@@ -70,7 +71,8 @@ pre{overflow:auto;background:var(--surface);padding:.75rem 1rem;border-radius:4p
 .facts dt{color:var(--muted)}
 .facts dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .facts .wide{grid-column:1/-1}
-.figures{display:grid;gap:1.75rem}
+.figures{display:grid;gap:1.75rem;min-width:0}
+.pair{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,24rem),1fr));gap:1.5rem}
 footer{margin-top:2.5rem;padding-top:.75rem;border-top:1px solid var(--rule);color:var(--muted);font-size:.8125rem}
 @media print{details,.readout{display:none}main{padding:0;max-width:none}}
 `;

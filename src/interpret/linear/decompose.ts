@@ -1,6 +1,6 @@
 /** QR and singular value decompositions of small matrices. */
 import { invariant } from "../../base/errors.ts";
-import { dot, matrix, multiply, norm, transpose, type Matrix } from "./matrix.ts";
+import { dot, gram, matrix, multiply, norm, transpose, type Matrix } from "./matrix.ts";
 
 export interface Svd {
   /** `[m, r]`, orthonormal columns. */
@@ -107,25 +107,32 @@ export interface FactoredMatrix {
 }
 
 /** ‖left · right‖, from products of size r × r. */
-export function factoredNorm({ left, right }: FactoredMatrix): number {
-  return productNorm(left, identity(left.columns), right);
+export function factoredNorm(factored: FactoredMatrix): number {
+  return measured(factored).norm;
 }
 
-/** ‖left · middle · right‖ = √tr(middleᵀ·(leftᵀleft)·middle·(right·rightᵀ)) */
-function productNorm(left: Matrix, middle: Matrix, right: Matrix): number {
-  const lefts = multiply(transpose(left), left);
-  const rights = multiply(right, transpose(right));
-  const inner = multiply(multiply(transpose(middle), lefts), middle);
-  return Math.sqrt(Math.max(0, dot(inner.data, transpose(rights).data)));
+/** A factored matrix with the products of size r × r that its norm and its compositions are made of. */
+export interface MeasuredMatrix extends FactoredMatrix {
+  lefts: Matrix; // leftᵀ·left
+  rights: Matrix; // right·rightᵀ
+  norm: number;
+}
+
+export function measured({ left, right }: FactoredMatrix): MeasuredMatrix {
+  const lefts = gram(left);
+  const rights = gram(transpose(right));
+  return { left, right, lefts, rights, norm: Math.sqrt(Math.max(0, dot(lefts.data, rights.data))) };
 }
 
 /**
  * ‖a·b‖ / (‖a‖·‖b‖): how much of what `a` writes `b` reads, against what random matrices of these norms would have
- * (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", composition).
+ * (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", composition). With m = a.right·b.left it is
+ * √tr(mᵀ·(a.leftᵀ·a.left)·m·(b.right·b.rightᵀ)): only m has a product over D.
  */
-export function compositionScore(a: FactoredMatrix, b: FactoredMatrix): number {
-  const product = productNorm(a.left, multiply(a.right, b.left), b.right);
-  return product / (factoredNorm(a) * factoredNorm(b));
+export function compositionScore(a: MeasuredMatrix, b: MeasuredMatrix): number {
+  const middle = multiply(a.right, b.left);
+  const inner = multiply(multiply(transpose(middle), a.lefts), middle);
+  return Math.sqrt(Math.max(0, dot(inner.data, b.rights.data))) / (a.norm * b.norm);
 }
 
 /** Singular values and vectors of `left · right`, from QR of both and an SVD of size r × r. */
@@ -134,10 +141,4 @@ export function factoredSvd({ left, right }: FactoredMatrix): Svd {
   const b = qr(transpose(right));
   const { u, s, v } = svd(multiply(a.r, transpose(b.r)));
   return { u: multiply(a.q, u), s, v: multiply(b.q, v) };
-}
-
-function identity(n: number): Matrix {
-  const result = matrix(n, n);
-  for (let i = 0; i < n; i++) result.data[i * n + i] = 1;
-  return result;
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { maxDifference } from "../../../test/support/golden.ts";
 import { Random } from "../../base/random.ts";
-import { compositionScore, factoredNorm, factoredSvd, qr, svd } from "./decompose.ts";
+import { compositionScore, factoredNorm, factoredSvd, measured, qr, svd } from "./decompose.ts";
 import { frobenius, gram, matrix, multiply, transpose, type Matrix } from "./matrix.ts";
 
 function randomMatrix(rows: number, columns: number, seed: number): Matrix {
@@ -74,7 +74,7 @@ describe("a factored matrix", () => {
         const again = multiply(multiply(u, diagonal(s)), transpose(v));
         expect(maxDifference(again.data, dense.data)).toBeLessThan(1e-10);
         const score = frobenius(multiply(dense, other)) / (frobenius(dense) * frobenius(other));
-        expect(compositionScore(a, b)).toBeCloseTo(score, 8);
+        expect(compositionScore(measured(a), measured(b))).toBeCloseTo(score, 8);
       }),
     );
   });

@@ -74,7 +74,7 @@ export function norm(a: ArrayLike<number>): number {
   return Math.sqrt(dot(a, a));
 }
 
-function mean(values: ArrayLike<number>): number {
+export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] as number;
   return sum / values.length;
@@ -84,4 +84,11 @@ function mean(values: ArrayLike<number>): number {
 export function centred(a: ArrayLike<number>): Float64Array {
   const middle = mean(a);
   return Float64Array.from(a, (value) => value - middle);
+}
+/** The mean of equally long lists, value by value. */
+export function meanOf(lists: readonly ArrayLike<number>[]): Float64Array {
+  const sum = new Float64Array(lists[0]?.length ?? 0);
+  for (const list of lists)
+    for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (list[i] as number);
+  return sum.map((value) => value / lists.length);
 }

@@ -20,7 +20,7 @@ const DRAWS = {
   agreement,
 } satisfies Record<string, Draw>;
 
-export const TASK_NAMES = [...Object.keys(DRAWS), "induction"] as const;
+export const TASK_NAMES: readonly string[] = [...Object.keys(DRAWS), "induction"];
 
 /**
  * Draws a task for a model. The same seed gives the same pairs, on every machine.

@@ -21,8 +21,8 @@ export function ioi(templates: number = TEMPLATES.length): Draw {
   return (source) => {
     const [first, second] = pickSome(source, source.oneToken(NAMES), 2) as [string, string];
     const words = {
-      PLACE: pick(source, PLACES),
-      OBJECT: pick(source, OBJECTS),
+      PLACE: pick(source, source.oneToken(PLACES)),
+      OBJECT: pick(source, source.oneToken(OBJECTS)),
       A: first,
       B: second,
     };
