@@ -99,6 +99,16 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Look inside",
+    commands: [
+      {
+        name: "replay",
+        summary: "check a saved finding again, to the bit",
+        load: async () => (await import("./commands/replay.ts")).command,
+      },
+    ],
+  },
+  {
     title: "Change a model",
     commands: [
       {

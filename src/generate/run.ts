@@ -37,7 +37,10 @@ export class Run {
   readonly captured: ReadonlyMap<string, Captured>;
   /** The metric of each prompt; empty where none was asked for. */
   readonly metric: Float32Array;
-  readonly #gradients: ReadonlyMap<string, Captured>;
+  /** Gradients of the metric by name, in the order of `gradients`. */
+  readonly gradients: ReadonlyMap<string, Captured>;
+  /** The edits that it was made with. */
+  readonly edits: readonly Edit[];
   readonly plan: Plan;
   readonly #config: PhiConfig;
 
@@ -47,6 +50,7 @@ export class Run {
     captured: readonly Captured[];
     metric: Float32Array;
     gradients: readonly Captured[];
+    edits: readonly Edit[];
     plan: Plan;
     config: PhiConfig;
   }) {
@@ -54,7 +58,8 @@ export class Run {
     this.logits = fields.logits;
     this.captured = new Map(fields.captured.map((captured) => [captured.name, captured]));
     this.metric = fields.metric;
-    this.#gradients = new Map(fields.gradients.map((found) => [found.name, found]));
+    this.gradients = new Map(fields.gradients.map((found) => [found.name, found]));
+    this.edits = fields.edits;
     this.plan = fields.plan;
     this.#config = fields.config;
   }
@@ -75,7 +80,7 @@ export class Run {
    * @throws LabError `not_found` where it was not asked for
    */
   gradient(name: HookName | (string & {})): Captured {
-    return this.#find(this.#gradients, name, "gradients");
+    return this.#find(this.gradients, name, "gradients");
   }
 
   #find(all: ReadonlyMap<string, Captured>, name: string, option: string): Captured {
@@ -145,6 +150,7 @@ export async function runPrompts(
     captured,
     metric: found.metric ?? new Float32Array(0),
     gradients: found.gradients,
+    edits,
     plan,
     config,
   });

@@ -90,3 +90,15 @@ export { createTask, TASK_NAMES } from "./tasks/index.ts";
 export { alignPrompts, type Task, type TaskPair } from "./tasks/task.ts";
 export { openWeights, type WeightView } from "./weights.ts";
 export { sweep, type Sweep, type SweepOptions } from "./sweep.ts";
+export {
+  readFinding,
+  recordFinding,
+  replayFinding,
+  saveFinding,
+  type CheckResult,
+  type Finding,
+  type FindingRequest,
+  type FindingRun,
+  type Replay,
+} from "./finding.ts";
+export { saveRun, type SaveRunOptions } from "./save-run.ts";

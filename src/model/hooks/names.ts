@@ -252,6 +252,10 @@ function unknownHook(name: string, config: PhiConfig): LabError {
     return new LabError("bad_input", `${name}: Phi has no position embedding`, {
       hint: "It rotates queries and keys instead: hook_rot_q and hook_rot_k.",
     });
+  if (name === "hook_tokens")
+    return new LabError("bad_input", "hook_tokens is no inner value: a run gives its ids back", {
+      hint: "Read `run.ids`.",
+    });
   const given = /^blocks\.(-?\d+|\*)\./.exec(name)?.[1] ?? "0";
   const inBlocks = [...Object.keys(BLOCK_HOOKS), ...Object.keys(BLOCK_ALIASES)];
   const all = [
