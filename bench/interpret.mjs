@@ -61,7 +61,8 @@ const parts = {
   async overhead() {
     const phi = await open(undefined, { threads: 1 });
     const prompt = ids(16, phi.config.vocabSize);
-    const capture = ["blocks.*.hook_resid_post"];
+    // What enters the blocks is computed anyway; what leaves the last one is not, for tokens whose logits nobody wants.
+    const capture = ["blocks.*.hook_resid_pre"];
     const { captured, plan } = await phi.run(prompt, { capture });
     const copies = [...captured.values()].map(({ values }) => values);
     const [plain, captures, copying] = await inTurn(
@@ -124,7 +125,8 @@ const parts = {
     if (!existsSync(folder)) {
       const backend = new Backend({ device: "cpu", threads });
       const fresh = TrainableModel.initialize(config, backend, { seed: 1 });
-      await fresh.save(folder);
+      mkdirSync(folder);
+      await fresh.write(folder);
       fresh[Symbol.dispose]();
       backend[Symbol.dispose]();
     }

@@ -3,8 +3,7 @@
  *
  *     npx tsx examples/04-change-inside.ts
  */
-import { open } from "philab";
-import { editsToJson, type Edit } from "philab/interpret";
+import { editsToJson, open, type Edit } from "philab";
 
 await using phi = await open("phi-micro", { mode: "reference" });
 const prompt = "When Mary and John went to the store, John gave a book to";

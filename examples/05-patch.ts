@@ -4,8 +4,7 @@
  *
  *     npx tsx examples/05-patch.ts
  */
-import { open } from "philab";
-import { sweep, type Edit } from "philab/interpret";
+import { open, sweep, type Edit } from "philab";
 
 await using phi = await open("phi-micro", { mode: "reference" });
 const clean = "When Mary and John went to the store, John gave a book to";

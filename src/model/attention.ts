@@ -4,6 +4,7 @@
  *
  * R rows, B batch, T query positions, S key positions, N heads, H head size.
  */
+import { isQuantized } from "../engine/dtypes.ts";
 import {
   add,
   cast,
@@ -173,7 +174,9 @@ function explicitAttention(
     pattern = softmax(products, { mask, scale: factor });
   }
   pattern = tap(`${at}.hook_pattern`, pattern, about); // [B, N, T, S]
-  const values = v.dtype === "f32" ? v : cast(contiguous(v), "f32");
+  // Blocks are decoded where they lie.
+  const decoded = (): Tensor => cast(isQuantized(v.dtype) ? v : contiguous(v), "f32");
+  const values = v.dtype === "f32" ? v : decoded();
   const z = matmulTransposed(pattern, permute(values, [0, 1, 3, 2])); // [B, N, T, H]
   return permute(z, [0, 2, 1, 3]);
 }

@@ -188,8 +188,11 @@ export function planOf(planned: readonly PlannedCapture[]): Plan {
   };
 }
 
+const SMALL_BYTES = 2 ** 24;
+
 /** Throws `out_of_memory` with the numbers where the values cannot be held: in the graph, and once more as a copy. */
 export function assertFits({ captures, sizeBytes }: Plan): void {
+  if (sizeBytes < SMALL_BYTES) return; // asking the system takes longer than the rest of planning
   const available = process.availableMemory();
   if (2 * sizeBytes <= available) return;
   const largest = [...captures].sort((a, b) => b.sizeBytes - a.sizeBytes)[0];
