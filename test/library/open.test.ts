@@ -95,21 +95,21 @@ describe("the examples", () => {
     expect(said).toContain("111 times as likely");
   });
 
-  it("03-look-inside reads patterns, lengths and the likeliest tokens", async () => {
-    const said = await run("03-look-inside");
+  it("04-look-inside reads patterns, lengths and the likeliest tokens", async () => {
+    const said = await run("04-look-inside");
     expect(said).toMatch(/^This run keeps 624 bytes\.\n/);
     expect(said).toMatch(/Head 3 of the last layer looks at " to" \(\d+ %\)\n/);
     expect(said).toContain('Next: " Mary", " John"');
   });
 
-  it("04-change-inside finds the head that matters, and generates without it", async () => {
-    const said = await run("04-change-inside");
+  it("05-change-inside finds the head that matters, and generates without it", async () => {
+    const said = await run("05-change-inside");
     expect(said).toMatch(/^Mary is 4\.71 ahead of John\.\nz0, head 0, is worth 2\.77 of it\.\n/);
     expect(said).toMatch(/as it is: " Mary\..*"\nedited: "/);
   });
 
-  it("05-patch sees the name move from where it is said to the end", async () => {
-    const said = await run("05-patch");
+  it("06-patch sees the name move from where it is said to the end", async () => {
+    const said = await run("06-patch");
     expect(said).toMatch(/^" John" +1\.00/m);
     expect(said).toContain("75 patches for 32 % of their rows.");
   });
