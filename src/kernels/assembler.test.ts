@@ -107,6 +107,7 @@ function vectorCases(): Case[] {
     "vaddps",
     "vmulps",
     "vmaxps",
+    "vminps",
     "vdivps",
     "vsubps",
     "vfmadd213ps",

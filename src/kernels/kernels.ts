@@ -10,6 +10,7 @@ import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
 import { executableCopy } from "./executable-memory.ts";
 import { assembleF32Product, scratchBytes } from "./f32-product.ts";
 import type { ProductShape } from "./f32-shape.ts";
+import { assembleGelu } from "./gelu.ts";
 import { assembleInterleave } from "./interleave.ts";
 import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
 import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
@@ -59,6 +60,12 @@ export class Kernels {
     );
     if (address === undefined) return undefined;
     return { address, scratchBytes: scratchBytes(shape, this.level, threads) };
+  }
+
+  /** GELU of rows of `width` values one after another; undefined without AVX-512. */
+  gelu(width: number, factors: { k: number; c: number }): bigint | undefined {
+    if (this.level !== "avx512") return undefined;
+    return this.#find(`gelu ${width}`, () => assembleGelu(width, factors));
   }
 
   /** softmax(scale · x + mask) in place. */

@@ -3,8 +3,7 @@
  *
  *   t = scale · x + mask      m = max t      e = exp(t − m)      y = e / Σ e
  *
- * exp(u) = 2ⁿ · exp(r) with n = round(u / ln 2) and r = u − n · ln 2 in two parts (Cody & Waite), exp(r) by its Taylor polynomial of
- * degree 7, whose error is below 1e-8 for |r| ≤ ln 2 / 2. Masked values become exactly 0. A NaN makes its row NaN.
+ * Masked values become exactly 0. A NaN makes its row NaN.
  *
  * Inputs of the operation: x (which is also its result), mask as f16 `[T, S]` for each outer batch or for all.
  *
@@ -16,12 +15,12 @@
  * | r14 | threads |
  * | rcx, rsi | the row's x and mask |
  * | rax, rdx | values left; division |
- * | vectors 0 … 3 | t or e, r, n, the polynomial |
+ * | vectors 0 … 3, 16 … 28 | t and e: `exponential.ts` |
  * | 4, 5, 6 | maximum, sum, between |
- * | 16 … 28 | constants |
+ * | 29, 30 | scale, −∞ |
  */
 import { Assembler } from "./assembler.ts";
-import { floatBits } from "./encoding.ts";
+import { exponential, ONE, prepareExponential, setLanes } from "./exponential.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
 import {
   masked,
@@ -43,12 +42,6 @@ import {
 } from "./operands.ts";
 
 const LANES = 16;
-const LN2_HIGH = 0.693145751953125;
-const LN2_LOW = Math.LN2 - LN2_HIGH;
-/** exp of this is 0 in 32 bits. */
-const LEAST = -104;
-const TAYLOR = [1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1, 1];
-
 export interface MaskedSoftmaxShape {
   /** S */
   width: number;
@@ -64,12 +57,8 @@ export function assembleMaskedSoftmax({
 }: MaskedSoftmaxShape): Uint8Array {
   const a = new Assembler();
   const { v } = a;
-  const [t, r, n, p] = [zmm(0), zmm(1), zmm(2), zmm(3)];
-  const [most, total, spare] = [zmm(4), zmm(5), zmm(6)];
-  const [factor, toBase2, high, low, least, none] = [16, 17, 18, 19, 20, 21].map(
-    zmm,
-  ) as unknown as [Vector, Vector, Vector, Vector, Vector, Vector];
-  const taylor = TAYLOR.map((_, i) => zmm(22 + i));
+  const [t, e, most, total, spare] = [zmm(0), zmm(3), zmm(4), zmm(5), zmm(6)];
+  const [factor, none] = [zmm(29), zmm(30)];
   const rest = width % LANES;
   /** Runs `body` over the row: at whole vectors, then at what is left, in a mask. */
   const eachVector = (body: (isCut: boolean) => void): void => {
@@ -104,19 +93,9 @@ export function assembleMaskedSoftmax({
   };
 
   kernelFunction(a, { localBytes: 0 }, () => {
-    const constants: [Vector, number][] = [
-      [factor, scale],
-      [toBase2, 1 / Math.LN2],
-      [high, LN2_HIGH],
-      [low, LN2_LOW],
-      [least, LEAST],
-      [none, -Infinity],
-      ...taylor.map((to, i): [Vector, number] => [to, TAYLOR[i] ?? 0]),
-    ];
-    for (const [to, value] of constants) {
-      a.mov(rax, floatBits(value));
-      v.vpbroadcastdFrom(to, rax);
-    }
+    prepareExponential(a);
+    setLanes(a, factor, scale);
+    setLanes(a, none, -Infinity);
     if (rest > 0) {
       a.mov(rax, 2 ** rest - 1);
       v.kmovw(1, rax);
@@ -164,21 +143,12 @@ export function assembleMaskedSoftmax({
     eachVector((isCut) => {
       v.vmovups(cut(t, isCut, true), mem(rcx));
       v.vsubps(t, t, most);
-      v.vmaxps(t, least, t); // a NaN stays
-      v.vmulps(n, t, toBase2);
-      v.vcvtps2dq(n, n);
-      v.vcvtdq2ps(n, n);
-      v.vmovups(r, t);
-      v.vfnmadd231ps(r, n, high);
-      v.vfnmadd231ps(r, n, low);
-      v.vmovups(p, taylor[0] as Vector);
-      for (const coefficient of taylor.slice(1)) v.vfmadd213ps(p, r, coefficient);
-      v.vscalefps(p, p, n);
-      v.vstoreups(cut(mem(rcx), isCut), p);
-      v.vaddps(cut(total, isCut), total, p);
+      exponential(a);
+      v.vstoreups(cut(mem(rcx), isCut), e);
+      v.vaddps(cut(total, isCut), total, e);
     });
     acrossLanes(total, v.vaddps);
-    v.vdivps(total, taylor.at(-1) as Vector, total); // 1 / Σ e
+    v.vdivps(total, ONE, total); // 1 / Σ e
     eachVector((isCut) => {
       v.vmulps(cut(t, isCut, true), total, mem(rcx));
       v.vstoreups(cut(mem(rcx), isCut), t);

@@ -18,6 +18,7 @@ const THREE = {
   vaddps: { map: 1, prefix: 0, opcode: 0x58 },
   vmulps: { map: 1, prefix: 0, opcode: 0x59 },
   vmaxps: { map: 1, prefix: 0, opcode: 0x5f },
+  vminps: { map: 1, prefix: 0, opcode: 0x5d },
   vdivps: { map: 1, prefix: 0, opcode: 0x5e },
   vxorps: { map: 1, prefix: 0, opcode: 0x57, only: "vex" },
   vsubps: { map: 1, prefix: 0, opcode: 0x5c },

@@ -1,5 +1,6 @@
 /** Operations on each value: sums and products with broadcasting, and functions of one value. All in f32. */
 import type { FunctionName } from "../../engine/api.ts";
+import * as emit from "../../engine/emit.ts";
 import { library } from "../../engine/library.ts";
 import { broadcastShapes, sameShape, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -130,7 +131,7 @@ export function clamp(x: Tensor, { min, max }: { min: number; max: number }): Te
 
 /** GELU by ggml's kernel: fast, through a 16-bit table on the processor (error up to 2e-3). */
 export function geluFast(x: Tensor): Tensor {
-  return apply("geluFast", "ggml_gelu", x);
+  return kernelGelu("geluFast", x) ?? apply("geluFast", "ggml_gelu", x);
 }
 
 /** z = k·x + c·x³ in gelu(x) = x·σ(z). */
@@ -145,6 +146,8 @@ export const GELU = {
  * ten times as fast as its `sigmoid`, and z/x is never 0.
  */
 export function gelu(x: Tensor): Tensor {
+  const own = kernelGelu("gelu", x);
+  if (own !== undefined) return own;
   const { k, c } = GELU;
   const ratio = scale(mul(x, x), c, k); // ggml's `mul` is faster than its `sqr`
   const { pointer, shape } = div(silu(mul(x, ratio)), ratio);
@@ -154,3 +157,19 @@ export function gelu(x: Tensor): Tensor {
     made: { op: "gelu", inputs: [x] },
   });
 }
+
+/** GELU in one pass on a kernel of our own, as exact as `gelu`; undefined where there is none. */
+function kernelGelu(op: string, x: Tensor): Tensor | undefined {
+  requireFloat32(op, x);
+  const graph = graphOf(op, [x]);
+  const width = x.dim(-1);
+  const kernel = width < MAX_WIDTH ? graph.backend.kernels?.gelu(width, GELU) : undefined;
+  if (kernel === undefined) return undefined;
+  const dense = packed(x);
+  const call = { name: op, kernel, inputs: [dense.pointer], dtype: "f32", shape: x.shape } as const;
+  const pointer = graph.emit((c) => emit.kernelOperation(c, call));
+  return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op, inputs: [dense] } });
+}
+
+/** Distances inside a kernel are 32-bit numbers of bytes. */
+const MAX_WIDTH = 2 ** 29;
