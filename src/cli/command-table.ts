@@ -55,6 +55,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: "a direction in the stream, and what adding it does",
         load: async () => (await import("./commands/steer.ts")).command,
       },
+      {
+        name: "replay",
+        summary: "check a saved finding again, to the bit",
+        load: async () => (await import("./commands/replay.ts")).command,
+      },
     ],
   },
   {
@@ -95,16 +100,6 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/adapter.ts")).convert,
           },
         ],
-      },
-    ],
-  },
-  {
-    title: "Look inside",
-    commands: [
-      {
-        name: "replay",
-        summary: "check a saved finding again, to the bit",
-        load: async () => (await import("./commands/replay.ts")).command,
       },
     ],
   },

@@ -134,6 +134,17 @@ describe("philab patch", () => {
     expect(page.match(/Control: as large a change/g)?.length).toBeGreaterThanOrEqual(2);
   });
 
+  it("estimates from gradients, and says how that ranks against patches in earnest", async () => {
+    const argv = ["patch", prompt, corrupted, ...answers, "--site", "z", "--estimate", "ig"];
+    const { exit, out } = await philab(...argv);
+    expect(exit).toBe(0);
+    expect(out).toMatch(/rank correlation with 18 patches in earnest 0\.\d\d/);
+    const page = await pageOf("estimate.html", ...argv);
+    expect(page).toContain("Estimated from gradients (ig)");
+    const wrong = await philab(...argv, "--direction", "noise");
+    expect(wrong.err).toContain("there is no estimate of noise");
+  });
+
   it("takes the pairs of a task", async () => {
     const ran = await philab(
       "patch",

@@ -18,6 +18,7 @@ import { patchPage } from "../../interpret/pages/patch-page.ts";
 import { defineCommand } from "../command.ts";
 import { FLAGS, flags } from "../flags.ts";
 import { ANSWER_OPTIONS, pageFacts, writePage } from "../inspect.ts";
+import { estimateSweep, type EstimatedSweep } from "../patch-estimate.ts";
 import { openModel, provenance } from "../open-model.ts";
 
 type Pair = Pick<TaskPair, "clean" | "corrupted" | "right" | "wrong">;
@@ -49,6 +50,12 @@ export const command = defineCommand({
       .default("denoise")
       .describe("clean values into the corrupted run, or the other way round"),
     metric: z.enum(METRICS).default("logit_diff").describe("what is measured"),
+    estimate: z
+      .enum(["gradient", "ig"])
+      .optional()
+      .describe(
+        "from gradients instead, and only the largest places in earnest; ig is integrated gradients",
+      ),
     control: z.boolean().default(true).describe("random changes of equal size beside every patch"),
     ...flags("layer", "seed", "out"),
   },
@@ -67,27 +74,43 @@ export const command = defineCommand({
     await using model = opened.model;
     const pairs = pairsOf(context, model);
     const sweeps: PatchSweep[] = [];
+    const estimates: EstimatedSweep[] = [];
     using progress = output.progress({ label: "patch", unit: "runs" });
-    for (const site of options.site)
+    const chosen = {
+      direction: options.direction,
+      metric: options.metric,
+      signal,
+      ...(options.over === undefined ? {} : { over: options.over }),
+      ...(options.layer === undefined ? {} : { layers: options.layer }),
+    };
+    for (const site of options.site) {
+      if (options.estimate !== undefined) {
+        const found = await estimateSweep(model, pairs, {
+          ...chosen,
+          site,
+          method: options.estimate,
+        });
+        estimates.push(found);
+        sweeps.push(found.sweep);
+        continue;
+      }
       sweeps.push(
         await patchSweep(model, pairs, {
+          ...chosen,
           site,
-          direction: options.direction,
-          metric: options.metric,
           control: options.control,
           seed: settings.seed,
-          signal,
-          ...(options.over === undefined ? {} : { over: options.over }),
-          ...(options.layer === undefined ? {} : { layers: options.layer }),
           onProgress: (done, total) => {
             progress.update(done, { total });
           },
         }),
       );
+    }
+    const remarks = estimates.map(({ remark }) => remark);
     const written = await writePage(context, options.out, () =>
       patchPage(
         { title: "What carries the answer", facts: pageFacts(opened, commandLine) },
-        { model, pairs, sweeps },
+        { model, pairs, sweeps, remarks },
       ),
     );
     output.result(
@@ -101,9 +124,21 @@ export const command = defineCommand({
           values: [...values],
           control: control === undefined ? null : [...control],
         })),
+        ...(estimates.length === 0
+          ? {}
+          : {
+              estimates: estimates.map(({ sweep, verified, rankCorrelations }) => ({
+                site: sweep.site,
+                verified: verified.map((places) => places.map((place) => ({ ...place }))),
+                rankCorrelations,
+              })),
+            }),
         ...written,
       },
-      () => sweeps.map((sweep) => tableOf(sweep, model, pairs)).join("\n\n"),
+      () =>
+        sweeps
+          .map((sweep, i) => [tableOf(sweep, model, pairs), ...remarks.slice(i, i + 1)].join("\n"))
+          .join("\n\n"),
     );
   },
 });

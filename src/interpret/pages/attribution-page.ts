@@ -54,7 +54,9 @@ function headMaps(model: LanguageModel, parts: readonly AttributionPart[]) {
   const all = Array.from({ length: layers * heads }, (_, i) =>
     byLabel.get(`L${Math.floor(i / heads)}H${i % heads}`),
   );
-  const reach = Math.max(...all.map((part) => Math.abs(part?.value ?? 0)));
+  const reach = Math.max(
+    ...all.flatMap((part) => [Math.abs(part?.value ?? 0), Math.abs(part?.control ?? 0)]),
+  );
   return (["value", "control"] as const).map((of) =>
     heatMap({
       title:

@@ -26,18 +26,22 @@ export function patchPage(
     model,
     pairs,
     sweeps,
+    remarks = [],
   }: {
     model: LanguageModel;
     pairs: readonly Pick<TaskPair, "clean" | "corrupted">[];
     sweeps: readonly PatchSweep[];
+    /** What is to be said of each sweep. */
+    remarks?: readonly string[];
   },
 ): string {
   const [first] = pairs;
   const clean = first?.clean ?? [];
   const body = html`${section("Prompts", ...strips(model, pairs))}
-  ${sweeps.map((sweep) =>
+  ${sweeps.map((sweep, i) =>
     section(
       SITE_NAMES[sweep.site],
+      remarks[i] !== undefined && html`<p>${remarks[i]}</p>`,
       drawSweep(sweep, model, clean, "values"),
       sweep.control !== undefined && drawSweep(sweep, model, clean, "control"),
     ),
