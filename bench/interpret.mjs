@@ -146,7 +146,8 @@ const parts = {
     const times = { philab: [], TransformerLens: [] };
     let theirs;
     const peer =
-      options.python && new Peer("TransformerLens", "transformer_lens.py", options.python);
+      options.python &&
+      new Peer("TransformerLens", "sweep_transformer_lens.py", { program: options.python });
     if (peer) await peer.ask({ command: "open", folder, threads });
     await ours();
     let found;

@@ -9,8 +9,8 @@ import {
   type PassResult,
 } from "./pass.ts";
 
-/** Passes kept, and the bytes of their values at most; the last one is kept whatever its size. */
-const KEPT = { passes: 8, sizeBytes: 2 ** 28 };
+/** Passes kept, and the bytes of their values at most; the last one may be larger. */
+const KEPT = { passes: 8, sizeBytes: 2 ** 28, lastBytes: 2 ** 30 };
 
 export class Passes implements Disposable {
   /** By what they compute, the one that was used last at the end. */
@@ -30,8 +30,11 @@ export class Passes implements Disposable {
     const pass = this.#kept.get(key)?.pass ?? new Pass(model, laidOut);
     this.#kept.delete(key);
     this.#kept.set(key, { pass, owner });
-    this.#trim();
-    return pass.run(laidOut, options);
+    try {
+      return await pass.run(laidOut, options);
+    } finally {
+      this.#trim();
+    }
   }
 
   /** Frees what was kept for an owner whose weights are about to go. */
@@ -43,7 +46,8 @@ export class Passes implements Disposable {
     let sizeBytes = 0;
     for (const [i, [key, { pass }]] of [...this.#kept].reverse().entries()) {
       sizeBytes += pass.sizeBytes;
-      if (i > 0 && (i >= KEPT.passes || sizeBytes > KEPT.sizeBytes)) this.#drop(key);
+      const limit = i === 0 ? KEPT.lastBytes : KEPT.sizeBytes;
+      if (i >= KEPT.passes || sizeBytes > limit) this.#drop(key);
     }
   }
 
