@@ -112,6 +112,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         load: async () => (await import("./commands/train.ts")).command,
       },
       {
+        name: "finetune",
+        summary: "learn from answers, or from pairs of them: an adapter, or all weights",
+        load: async () => (await import("./commands/finetune.ts")).command,
+      },
+      {
         name: "tokenizer",
         summary: "byte-level BPE: make one from text, look into one",
         commands: [

@@ -12,4 +12,12 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followTraining(context, (observer) => Job.resume(pretrainJob(observer), folder));
   },
+  finetune: async (context, folder) => {
+    const [{ Job }, { finetuneJob }, { followTraining }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../train/finetune.ts"),
+      import("./training.ts"),
+    ]);
+    await followTraining(context, (observer) => Job.resume(finetuneJob(observer), folder));
+  },
 };

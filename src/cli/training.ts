@@ -88,6 +88,31 @@ export function absolutePath(value: unknown, cwd: string): string | undefined {
   return typeof value === "string" ? path.resolve(cwd, expandHome(value)) : undefined;
 }
 
+/** The same of each path in a list. */
+export function absolutePaths(values: unknown, cwd: string): unknown {
+  return Array.isArray(values)
+    ? values.map((file: unknown) => absolutePath(file, cwd) ?? file)
+    : values;
+}
+
+/** Options by name, not yet checked: a job's schema does that. */
+export type Options = Record<string, unknown>;
+
+/** A flag wins over the file, the file over variables and defaults. */
+export function settingsOf(
+  recipe: Options,
+  { settings, sources }: Pick<CommandContext, "settings" | "sources">,
+): Options {
+  const pick = (name: "seed" | "device" | "threads"): unknown =>
+    sources[name].from === "flag" ? settings[name] : (recipe[name] ?? settings[name]);
+  const threads = sources.threads.from === "default" ? recipe["threads"] : pick("threads");
+  return { seed: pick("seed"), device: pick("device"), ...defined({ threads }) };
+}
+
+export function defined(values: Options): Options {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
 type Context = Pick<CommandContext, "output" | "signal">;
 
 /**

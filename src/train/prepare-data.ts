@@ -4,14 +4,18 @@ import { LabError } from "../base/errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { BatchStream } from "./data/batches.ts";
 import type { DataOptions } from "./data-options.ts";
-import { holdOut, type Dataset } from "./data/dataset.ts";
+import { holdOut, type Dataset, type DatasetKind } from "./data/dataset.ts";
 import { describeData } from "./data/describe.ts";
 import { loadData, type LoadOptions } from "./data/load.ts";
+import { previewSequence, type LearnedToken } from "./data/preview.ts";
 import type { LoopOptions } from "./options.ts";
 
 export interface PreparedData {
   train: BatchStream;
   evaluation: BatchStream | undefined;
+  kind: DatasetKind;
+  /** The first example as it is learned; of a pair, the chosen and the rejected. */
+  previews: readonly (readonly LearnedToken[])[];
   /** Of the text that the evaluation predicts, for bits per byte. */
   bytesPerToken: number | undefined;
   /** SHA-256 of what is trained on: tokens, and which of them are learned. */
@@ -36,7 +40,7 @@ export async function prepareData(
     ...more
   }: { tokenizer: Tokenizer; length: number; folder?: string | undefined } & Pick<
     LoadOptions,
-    "format" | "signal" | "onProgress"
+    "form" | "columns" | "format" | "maskHistory" | "trainOnPrompts" | "signal" | "onProgress"
   >,
 ): Promise<PreparedData> {
   const { packing, attendAcross, seed, perDeviceTrainBatchSize: batchSize, valSize } = options;
@@ -69,6 +73,10 @@ export async function prepareData(
     train: new BatchStream(train, { ...batches, epochs }),
     evaluation: held && new BatchStream(held, { ...batches, shuffle: false }),
     fingerprint: train.fingerprint(),
+    kind: dataset.kind,
+    previews: [0, 1]
+      .slice(0, dataset.kind === "pairs" ? 2 : 1)
+      .map((sequence) => previewSequence(dataset.store, sequence, tokenizer)),
     bytesPerToken: held && bytesPerToken(held, tokenizer),
     facts,
     warnings,

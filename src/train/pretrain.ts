@@ -66,7 +66,6 @@ export function pretrainJob(
     run: (context) =>
       runTraining(
         context,
-        context.arguments,
         (folder) =>
           preparePretrain(context.arguments, { folder, signal: context.signal, observer }),
         observer,
@@ -157,6 +156,7 @@ async function preparePretrain(
     const owned = trainee;
     return {
       training: { trainee, objective, tokenizer, files, ...data },
+      options,
       out: options.out,
       facts: [
         ["model", `${describeShape(config)}, ${describeStart(initFrom, grows)}`],

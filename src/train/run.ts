@@ -16,6 +16,8 @@ import type { TrainingObserver } from "./run-log.ts";
 /** What a recipe has made ready; it owns model and backend. */
 export interface Prepared extends Disposable {
   training: Omit<Training, "out">;
+  /** Of the loop, with what a recipe chose itself. */
+  options: LoopOptions & { seed: number };
   /** Where the result goes; `model` in the run's folder where undefined. */
   out: string | undefined;
   /** About model and data, for people. */
@@ -46,14 +48,13 @@ export interface RunObserver extends TrainingObserver {
 /** The work of a job, for every recipe. */
 export async function runTraining(
   context: JobContext<unknown>,
-  options: LoopOptions & { seed: number },
   prepare: (folder: string) => Promise<Prepared>,
   observer: RunObserver,
 ): Promise<Trained> {
   const { folder, attempt, signal } = context;
   using prepared = await prepare(folder);
   await context.describe(prepared.provenance);
-  const { facts, warnings } = prepared;
+  const { facts, warnings, options } = prepared;
   const out = prepared.out ?? path.join(folder, "model");
   const training = { ...prepared.training, out };
   using loop = new TrainingLoop(training, options, context, observer);
@@ -64,7 +65,7 @@ export async function runTraining(
   if (done === 0) {
     await assertTarget(out, folder);
     await assertDisk(folder, diskBytes);
-    plan = planOf(prepared, { ...(await loop.measure(signal)), steps, options, diskBytes });
+    plan = planOf(prepared, { ...(await loop.measure(signal)), steps, diskBytes });
   }
   observer.onStart?.({ facts, warnings, steps, done, plan });
   for (const message of warnings) context.emit({ message });
@@ -96,12 +97,9 @@ async function assertTarget(out: string, folder: string): Promise<void> {
 }
 
 function planOf(
-  { training, parameters, stateBytes, tokensPerBatch }: Prepared,
-  measured: Pick<TrainingPlan, "steps" | "diskBytes" | "stepMs" | "batchBytes"> & {
-    options: LoopOptions;
-  },
+  { training, options, parameters, stateBytes, tokensPerBatch }: Prepared,
+  known: Pick<TrainingPlan, "steps" | "diskBytes" | "stepMs" | "batchBytes">,
 ): TrainingPlan {
-  const { options, ...known } = measured;
   const { gradientAccumulationSteps } = options;
   const trained = [...training.trainee.parameters.values()];
   return {

@@ -71,6 +71,11 @@ export class TrainableAdapter implements Trainee {
     return this.#base.phi;
   }
 
+  /** Bytes of the model that are in memory of their own, not in the mapped file. */
+  get frozenBytes(): number {
+    return this.#base.memory.ownedBytes;
+  }
+
   /** In training, with the masks of dropout: a module's input rows lose each value with the adapter's probability. */
   inGraph(
     graph: Graph,
@@ -126,5 +131,23 @@ function dropoutMask(
   { size, dropout }: { size: number; dropout: number },
 ): Float32Array {
   const kept = 1 / (1 - dropout);
-  return Float32Array.from({ length: size }, () => (random.uniform() < dropout ? 0 : kept));
+  const limit = Math.round(dropout * 2 ** 32);
+  const next = quickIntegers(random.integer(2 ** 32));
+  const mask = new Float32Array(size);
+  for (let i = 0; i < size; i++) if (next() >= limit) mask[i] = kept;
+  return mask;
+}
+
+/**
+ * 32-bit numbers from a seed, in a tenth of the time of `Random` (Mulberry32, Tommy Ettinger 2017): a step wants a number
+ * for every value that an adapter reads.
+ */
+function quickIntegers(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  };
 }

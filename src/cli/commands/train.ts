@@ -7,7 +7,16 @@ import { PRETRAIN_OPTIONS, pretrainJob, type PretrainArguments } from "../../tra
 import { findModel } from "../../open.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { flags } from "../flags.ts";
-import { absolutePath, followTraining, readRecipe, recipeFlags } from "../training.ts";
+import {
+  absolutePath,
+  absolutePaths,
+  defined,
+  followTraining,
+  readRecipe,
+  recipeFlags,
+  settingsOf,
+  type Options,
+} from "../training.ts";
 
 const SETTINGS = flags("out", "device", "threads", "seed");
 
@@ -60,19 +69,15 @@ export const command = defineCommand({
   },
 });
 
-type Options = Record<string, unknown>;
-
 /** Paths and model references of the options, as absolute paths. */
 async function withPaths(
   options: Options,
   { folders, cwd }: Pick<CommandContext, "folders" | "cwd">,
 ): Promise<Options> {
-  const all = (paths: unknown): unknown =>
-    Array.isArray(paths) ? paths.map((file: unknown) => absolutePath(file, cwd) ?? file) : paths;
   const { initFrom, tokenizer } = options;
   const found = {
-    data: all(options["data"]),
-    evalData: all(options["evalData"]),
+    data: absolutePaths(options["data"], cwd),
+    evalData: absolutePaths(options["evalData"], cwd),
     modelConfig: absolutePath(options["modelConfig"], cwd),
     out: absolutePath(options["out"], cwd),
     initFrom:
@@ -91,21 +96,6 @@ async function tokenizerFolder(name: string, cwd: string): Promise<string | unde
   const folder = absolutePath(name, cwd) ?? name;
   const names = await readdir(folder).catch(() => [] as string[]);
   return names.includes("tokenizer.json") || names.includes("vocab.json") ? folder : undefined;
-}
-
-/** A flag wins over the file, the file over variables and defaults. */
-function settingsOf(
-  recipe: Options,
-  { settings, sources }: Pick<CommandContext, "settings" | "sources">,
-): Options {
-  const pick = (name: "seed" | "device" | "threads"): unknown =>
-    sources[name].from === "flag" ? settings[name] : (recipe[name] ?? settings[name]);
-  const threads = sources.threads.from === "default" ? recipe["threads"] : pick("threads");
-  return { seed: pick("seed"), device: pick("device"), ...defined({ threads }) };
-}
-
-function defined(values: Options): Options {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 function nameOf({ runName, size, initFrom }: Options): string {

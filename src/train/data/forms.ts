@@ -111,7 +111,7 @@ function detectForm(row: Columns): DataForm {
   const found = listOf(Object.keys(row).slice(0, 12), "and") || "none";
   if (form === undefined)
     throw new LabError("bad_input", `the columns (${found}) are those of no form that is known`, {
-      hint: `Forms: ${DATA_FORMS.map((name) => `${name} {${READERS[name].required.join(", ")}}`).join(", ")}. Name columns with --columns, for instance prompt=question.`,
+      hint: `Forms: ${DATA_FORMS.map((name) => `${name} {${READERS[name].required.join(", ")}}`).join(", ")}. Name columns with --columns, for instance prompt:question.`,
     });
   if (another !== undefined)
     throw new LabError(
