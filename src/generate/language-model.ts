@@ -20,9 +20,11 @@ import { fingerprintOf } from "./fingerprint.ts";
 import { decode, type DecodeOptions, type FinishReason, type GeneratedToken } from "./generate.ts";
 import { openTokenizer } from "./open-tokenizer.ts";
 import { planRun, runPrompts, type Run, type RunOptions } from "./run.ts";
+import { scorePass, type RequestScore } from "./score-pass.ts";
+import type { ScorePass } from "./score-plan.ts";
 import { groupByPrefix, scoreContinuations, splitContinuation, type Score } from "./score.ts";
 import type { Sequence } from "./sequence.ts";
-import { Variants, type LoadedAdapter } from "./variants.ts";
+import { resetAfter, Variants, type LoadedAdapter } from "./variants.ts";
 
 /** Text, or ids, which are taken as they are (no start token is added). */
 export type Prompt = string | readonly number[];
@@ -214,26 +216,18 @@ export class LanguageModel implements AsyncDisposable {
     const pairs = continuations.map((continuation) =>
       splitContinuation(this, prompt, continuation),
     );
-    const variant = this.#variants.under(adapter);
-    const sequence = variant.take();
-    try {
+    const options = signal === undefined ? {} : { signal };
+    return this.#variants.under(adapter).reading(async (runner, sequence) => {
       const scores: Score[] = [];
       // Continuations that share their prefix are computed together; borders may differ by continuation.
       for (const { prefix, group } of groupByPrefix(pairs)) {
-        const found = await scoreContinuations(variant.runner, sequence, {
-          prefix,
-          continuations: group.map(({ ids }) => ids),
-          ...(signal === undefined ? {} : { signal }),
-        });
+        const lists = group.map(({ ids }) => ids);
+        const given = { prefix, continuations: lists, ...options };
+        const found = await scoreContinuations(runner, sequence, given);
         group.forEach(({ index }, i) => (scores[index] = found[i] as Score));
       }
       return scores;
-    } catch (error) {
-      resetAfter(error, [sequence]);
-      throw error;
-    } finally {
-      variant.giveBack(sequence);
-    }
+    });
   }
 
   /**
@@ -254,6 +248,17 @@ export class LanguageModel implements AsyncDisposable {
       this.#batchIds(prompts).map((ids) => ids.length),
       options,
     );
+  }
+
+  /** Computes one pass of a plan (`planScores`): many contexts, each with its continuations, after one prefix. */
+  async scorePass(
+    pass: ScorePass,
+    { signal, adapter }: { signal?: AbortSignal } & AdapterChoice = {},
+  ): Promise<RequestScore[]> {
+    const options = signal === undefined ? {} : { signal };
+    return this.#variants
+      .under(adapter)
+      .reading((runner, sequence) => scorePass(runner, sequence, pass, options));
   }
 
   /** Adapters that are loaded, by name. */
@@ -326,10 +331,4 @@ export class LanguageModel implements AsyncDisposable {
 
 function weightBytes({ tensors }: Checkpoint): number {
   return [...tensors.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-/** A failed call may leave values in its caches that are no numbers; an interrupted one leaves what it has read by then. */
-function resetAfter(error: unknown, sequences: readonly Sequence[]): void {
-  if (error instanceof LabError && error.code === "interrupted") return;
-  for (const sequence of sequences) sequence.reset();
 }

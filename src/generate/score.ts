@@ -3,7 +3,8 @@
  * continuations lie beside each other in the cells after it, each seeing the prefix and itself.
  */
 import { LabError } from "../base/errors.ts";
-import type { CachedTokens, Runner } from "../model/runner.ts";
+import type { CachedTokens } from "../model/cached-tokens.ts";
+import type { Runner } from "../model/runner.ts";
 import { argmax, logSumExp } from "./logits.ts";
 import { nonFiniteError } from "./non-finite.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";

@@ -8,7 +8,8 @@
 import { LabError } from "../base/errors.ts";
 import type { Intervention } from "../model/hooks/cached.ts";
 import { KvCache, type KvCacheType } from "../model/kv-cache.ts";
-import type { CachedTokens, Runner } from "../model/runner.ts";
+import type { CachedTokens } from "../model/cached-tokens.ts";
+import type { Runner } from "../model/runner.ts";
 
 /** Rows of the blocks that can be kept exactly; every read starts at a multiple of it. */
 const BLOCK = 64;

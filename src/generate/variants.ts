@@ -68,6 +68,19 @@ export class Variant {
     this.#freeWhenUnused();
   }
 
+  /** Lends `work` the cache that calls reuse. */
+  async reading<T>(work: (runner: Runner, sequence: Sequence) => Promise<T>): Promise<T> {
+    const sequence = this.take();
+    try {
+      return await work(this.runner, sequence);
+    } catch (error) {
+      resetAfter(error, [sequence]);
+      throw error;
+    } finally {
+      this.giveBack(sequence);
+    }
+  }
+
   /** Frees it, once calls that are under way have ended. */
   close(): void {
     if (this.#closed) return;
@@ -195,4 +208,10 @@ export class Variants {
   #assertOpen(): void {
     if (this.#closed) throw new LabError("bad_input", "the model is closed");
   }
+}
+
+/** A failed call may leave values in its caches that are no numbers; an interrupted one leaves what it has read by then. */
+export function resetAfter(error: unknown, sequences: readonly Sequence[]): void {
+  if (error instanceof LabError && error.code === "interrupted") return;
+  for (const sequence of sequences) sequence.reset();
 }

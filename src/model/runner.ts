@@ -4,7 +4,7 @@
  *
  * A model under an adapter has a runner of its own, which shares the queue and the memory of the model's.
  */
-import { LabError } from "../base/errors.ts";
+import { invariant, LabError } from "../base/errors.ts";
 import type { Mode } from "../base/settings.ts";
 import type { Backend } from "../engine/backend.ts";
 import { Executor } from "../engine/executor.ts";
@@ -12,6 +12,7 @@ import type { OperationTime } from "../engine/profile.ts";
 import { Graph } from "../tensor/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attendThroughCache, type Segment } from "./attention.ts";
+import { cacheNumber, spanOf, wantsAll, type CachedTokens } from "./cached-tokens.ts";
 import type { PhiConfig } from "./config.ts";
 import { firstNonFinite } from "./diagnose.ts";
 import { untouched, type HookPoint } from "./hook-points.ts";
@@ -22,22 +23,15 @@ import type { PassModel, PassRequest, PassResult } from "./hooks/pass.ts";
 import { Passes } from "./hooks/passes.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { ADAPTED_NODES, withAdapter, type LowRank } from "./lora.ts";
-import { maskValues } from "./mask.ts";
 import { phi, type PhiWeights } from "./phi.ts";
-
-/** Tokens that continue one cache. */
-export interface CachedTokens {
-  cache: KvCache;
-  ids: readonly number[];
-  /** Position of each token in its text, from 0. */
-  positions: readonly number[];
-  /** Where the keys and values of each token go. */
-  cells: readonly number[];
-  /** Whether token `row` of this list may look at `cell`. */
-  sees: (row: number, cell: number) => boolean;
-  /** Tokens of this list whose next-token logits are wanted. */
-  logits: readonly number[];
-}
+import { fill, type Step } from "./step.ts";
+import {
+  readScores,
+  tokenScores,
+  type LogProbs,
+  type LogProbTarget,
+  type TokenScores,
+} from "./token-scores.ts";
 
 interface RunOptions {
   signal?: AbortSignal;
@@ -46,22 +40,8 @@ interface RunOptions {
   onTimes?: (times: OperationTime[]) => void;
 }
 
-/** Cells are looked at in multiples of this, so that neighbouring steps share one graph. */
-const SPAN_STEP = 256;
 /** Graphs of at most this many tokens are kept for the next call. */
 const KEPT_GRAPH_ROWS = 32;
-
-interface Step {
-  graph: Graph;
-  owner: Runner;
-  key: string;
-  ids: Tensor;
-  positions: Tensor;
-  logitRows: Tensor | undefined;
-  segments: readonly Segment[];
-  editor: EditApplier | undefined;
-  logits: Tensor | undefined;
-}
 
 /** What all runners of one model share: computations take turns, and use the same memory. */
 class Lane implements Disposable {
@@ -134,6 +114,41 @@ export class Runner implements Disposable {
   async run(batch: readonly CachedTokens[], options: RunOptions = {}): Promise<Float32Array[]> {
     for (const tokens of batch) this.#check(tokens);
     return this.#inTurn(() => this.#run(batch, options));
+  }
+
+  /**
+   * Log-probabilities of given tokens, computed where the logits are: a vocabulary's worth of numbers for each row is
+   * neither read back nor added up here.
+   *
+   * @throws LabError as `run`
+   */
+  async score(
+    batch: readonly CachedTokens[],
+    targets: readonly LogProbTarget[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<LogProbs> {
+    for (const tokens of batch) this.#check(tokens);
+    this.#checkIds(targets.map(({ id }) => id));
+    const wanted = batch.reduce((sum, { logits }) => sum + logits.length, 0);
+    if (targets.some(({ row }) => !(row >= 0 && row < wanted)))
+      throw new LabError("internal", "internal: a target after a row that is not wanted");
+    return this.#inTurn(async () => {
+      const { lane, config } = { lane: this.#lane, config: this.config };
+      let scores: TokenScores | undefined;
+      const step = this.#build(batch, {
+        key: "score",
+        cells: undefined,
+        executor: lane.prefill,
+        head: (logits) => (scores = tokenScores(logits, targets.length)),
+      });
+      try {
+        fill(step, batch);
+        invariant(scores !== undefined, "a graph for scores makes scores");
+        return await readScores(step.graph, scores, { targets, config, ...options });
+      } finally {
+        step.graph[Symbol.dispose]();
+      }
+    });
   }
 
   /**
@@ -211,7 +226,18 @@ export class Runner implements Disposable {
 
   #build(
     batch: readonly CachedTokens[],
-    { key, cells, executor }: { key: string; cells: EditedCells | undefined; executor: Executor },
+    {
+      key,
+      cells,
+      executor,
+      head = (logits) => logits.graph?.output(logits),
+    }: {
+      key: string;
+      cells: EditedCells | undefined;
+      executor: Executor;
+      /** What is made of the logits; they themselves are read otherwise. */
+      head?: (logits: Tensor) => void;
+    },
   ): Step {
     const rows = batch.reduce((sum, { ids }) => sum + ids.length, 0);
     const wanted = batch.reduce((sum, { logits }) => sum + logits.length, 0);
@@ -245,7 +271,7 @@ export class Runner implements Disposable {
         { ids, positions, attend, ...(logitRows === undefined ? {} : { logitRows }) },
         { mode: this.mode, tap: editor === undefined ? untouched : editor.tap },
       );
-      if (wanted > 0) graph.output(logits);
+      if (wanted > 0) head(logits);
       graph.allocate();
       return {
         graph,
@@ -313,38 +339,4 @@ export class Runner implements Disposable {
       this.#lane.passes.forget(this);
     } else this.#lane[Symbol.dispose]();
   }
-}
-
-/** Whether the logits of every token are wanted, in order. */
-function wantsAll(batch: readonly CachedTokens[]): boolean {
-  return batch.every(
-    ({ ids, logits }) => logits.length === ids.length && logits.every((row, i) => row === i),
-  );
-}
-
-function spanOf({ cells, cache }: CachedTokens): number {
-  const needed = Math.max(...cells) + 1;
-  return Math.min(cache.capacity, Math.ceil(needed / SPAN_STEP) * SPAN_STEP);
-}
-
-const cacheNumbers = new WeakMap<KvCache, number>();
-let nextCacheNumber = 0;
-
-function cacheNumber(cache: KvCache): number {
-  let number = cacheNumbers.get(cache);
-  if (number === undefined) cacheNumbers.set(cache, (number = nextCacheNumber++));
-  return number;
-}
-
-function fill(step: Step, batch: readonly CachedTokens[]): void {
-  step.ids.write(Int32Array.from(batch.flatMap(({ ids }) => ids)));
-  step.positions.write(Int32Array.from(batch.flatMap(({ positions }) => positions)));
-  const wanted: number[] = [];
-  batch.forEach(({ cells, sees, logits }, i) => {
-    const segment = step.segments[i] as Segment;
-    segment.cells.write(BigInt64Array.from(cells, BigInt));
-    segment.mask.write(maskValues(segment.mask, sees));
-    for (const row of logits) wanted.push(segment.start + row);
-  });
-  step.logitRows?.write(Int32Array.from(wanted));
 }
