@@ -135,6 +135,27 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Measure a model",
+    commands: [
+      {
+        name: "eval",
+        summary: "the benchmarks of the Phi reports, with lm-evaluation-harness' numbers",
+        commands: [
+          {
+            name: "run",
+            summary: "ask a model the questions of tasks, and count",
+            load: async () => (await import("./commands/eval.ts")).run,
+          },
+          {
+            name: "list",
+            summary: "tasks and groups, their data and licences",
+            load: async () => (await import("./commands/eval.ts")).list,
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: "This machine",
     commands: [
       {

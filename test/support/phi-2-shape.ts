@@ -17,6 +17,8 @@ const PHI_2_SHAPE = {
   vocabulary: 51_200,
 } as const;
 
+type Shape = { [K in keyof typeof PHI_2_SHAPE]: number };
+
 /** The `config.json` of this model in Hugging Face's layout. */
 export const PHI_2_SHAPE_CONFIG = {
   architectures: ["PhiForCausalLM"],
@@ -50,9 +52,13 @@ export interface ShapeParameter {
   kind: "embedding" | "matrix" | "bias" | "norm";
 }
 
-/** Every parameter, in the order in which they are counted: 33 of them, 419,543,040 elements. */
-export function phi2ShapeParameters(): ShapeParameter[] {
-  const { layers, width, mlpWidth, vocabulary } = PHI_2_SHAPE;
+/** Every parameter, in the order in which they are counted: 33 of them, 419,543,040 elements, unless another shape is given. */
+export function phi2ShapeParameters({
+  layers,
+  width,
+  mlpWidth,
+  vocabulary,
+}: Omit<Shape, "heads"> = PHI_2_SHAPE): ShapeParameter[] {
   const parameters: ShapeParameter[] = [];
   let offset = 0;
   const add = (name: string, shape: readonly number[], kind: ShapeParameter["kind"]): void => {

@@ -1,0 +1,85 @@
+/** An evaluation as a job: watched, cancelled and resumed like all long work. */
+import path from "node:path";
+import { z } from "zod";
+import type { JsonObject } from "../base/json.ts";
+import { defineJob, type JobContext, type JobDefinition } from "../jobs/job.ts";
+import { evaluate } from "./evaluate.ts";
+import { selectTasks } from "./select.ts";
+import type { Target } from "./target.ts";
+
+export const SANDBOXES = ["pyodide", "system"] as const;
+export const TRUNCATIONS = ["none", "left"] as const;
+
+/** What is asked, of whom, and how. */
+export const evaluationArguments = z.strictObject({
+  /** A model reference; with `endpoint` the name of the model there. */
+  model: z.string().optional(),
+  adapter: z.string().optional(),
+  /** An OpenAI-compatible endpoint. */
+  endpoint: z.string().optional(),
+  concurrency: z.int().min(1).optional(),
+  tasks: z.array(z.string().min(1)).min(1),
+  numFewshot: z.int().min(0).optional(),
+  limit: z.int().min(1).optional(),
+  /** A directory; without it data comes from the hub. */
+  data: z.string().optional(),
+  /** Where data from the hub is kept. */
+  dataFolder: z.string(),
+  truncation: z.enum(TRUNCATIONS),
+  sandbox: z.enum(SANDBOXES),
+  mode: z.string().optional(),
+  device: z.string().optional(),
+  threads: z.int().min(1).optional(),
+});
+export type EvaluationArguments = z.output<typeof evaluationArguments>;
+
+/** A target that is closed after the run. */
+export type OpenedTarget = AsyncDisposable & { target: Target; engine?: string };
+
+/** The job, with a way to open what is evaluated: which models there are is not known at this height. */
+export function evaluationJob(
+  openTarget: (
+    asked: EvaluationArguments,
+    context: Pick<JobContext<EvaluationArguments>, "signal">,
+  ) => Promise<OpenedTarget>,
+): JobDefinition<typeof evaluationArguments, JsonObject> {
+  return defineJob({
+    kind: "eval",
+    arguments: evaluationArguments,
+    async run({ arguments: asked, folder, signal, progress, describe, emit }): Promise<JsonObject> {
+      const selection = await selectTasks(asked.tasks, { shots: asked.numFewshot });
+      await using opened = await openTarget(asked, { signal });
+      const { target, engine } = opened;
+      const hash = target.facts["model_sha256"];
+      const models = [
+        { reference: target.name, ...(typeof hash === "string" ? { sha256: hash } : {}) },
+      ];
+      const results = await evaluate({
+        ...{ selection, target, folder, signal, limit: asked.limit },
+        data: {
+          folder: asked.data,
+          dataFolder: asked.dataFolder,
+          hub: {
+            signal,
+            onFetch: ({ dataset, licence }) =>
+              emit({ message: `fetching ${dataset} (${licence}) from the hub` }),
+          },
+        },
+        truncate: asked.truncation === "left",
+        sandbox: asked.sandbox,
+        onProgress: (done, total) => progress(done, { total }),
+        onData: (data) =>
+          describe({ data: [...data], models, ...(engine === undefined ? {} : { engine }) }),
+      });
+      return { results: results["results"], file: path.join(folder, "results.json") };
+    },
+  });
+}
+
+/** The licences of the data of tasks, for people. */
+export function licencesOf(
+  tasks: readonly { task: { name: string; data: { hub: string; licence: string } } }[],
+): string {
+  const found = new Map(tasks.map(({ task }) => [task.data.hub || task.name, task.data.licence]));
+  return [...found].map(([name, licence]) => `${name} (${licence})`).join(", ");
+}
