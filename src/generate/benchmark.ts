@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { LabError } from "../base/errors.ts";
 import { tensorBytes } from "../engine/dtypes.ts";
 import type { OperationTime } from "../engine/profile.ts";
-import type { CachedTokens } from "../model/runner.ts";
+import type { CachedTokens } from "../model/cached-tokens.ts";
 import { kvCacheBytes } from "../model/kv-cache.ts";
 import { readBandwidth } from "../tensor/probe.ts";
 import type { LanguageModel } from "./language-model.ts";
