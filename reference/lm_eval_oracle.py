@@ -37,7 +37,8 @@ LETTERS = "ABCDEFGH"
 LAYERS, WIDTH, HEADS, MLP_WIDTH, VOCABULARY = 4, 128, 4, 512, 51_200
 
 
-def random_model(directory: Path) -> None:
+def random_model(directory: Path, shape: tuple[int, int, int, int] = (LAYERS, WIDTH, HEADS, MLP_WIDTH)) -> None:
+    layers, width, heads, mlp_width = shape
     state: dict[str, torch.Tensor] = {}
     offset = 0
 
@@ -52,25 +53,25 @@ def random_model(directory: Path) -> None:
         add(f"{name}.bias", [rows])
 
     def norm(name: str) -> None:
-        add(f"{name}.weight", [WIDTH], "norm")
-        add(f"{name}.bias", [WIDTH])
+        add(f"{name}.weight", [width], "norm")
+        add(f"{name}.bias", [width])
 
-    add("model.embed_tokens.weight", [VOCABULARY, WIDTH])
-    for layer in range(LAYERS):
+    add("model.embed_tokens.weight", [VOCABULARY, width])
+    for layer in range(layers):
         prefix = f"model.layers.{layer}"
         norm(f"{prefix}.input_layernorm")
         for projection in ("q_proj", "k_proj", "v_proj", "dense"):
-            linear(f"{prefix}.self_attn.{projection}", WIDTH, WIDTH)
-        linear(f"{prefix}.mlp.fc1", MLP_WIDTH, WIDTH)
-        linear(f"{prefix}.mlp.fc2", WIDTH, MLP_WIDTH)
+            linear(f"{prefix}.self_attn.{projection}", width, width)
+        linear(f"{prefix}.mlp.fc1", mlp_width, width)
+        linear(f"{prefix}.mlp.fc2", width, mlp_width)
     norm("model.final_layernorm")
-    linear("lm_head", VOCABULARY, WIDTH)
+    linear("lm_head", VOCABULARY, width)
     directory.mkdir(parents=True, exist_ok=True)
     save_file(state, directory / "model.safetensors", metadata={"format": "pt"})
     config = {
-        "architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": VOCABULARY, "hidden_size": WIDTH,
-        "intermediate_size": MLP_WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
-        "num_key_value_heads": HEADS, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5,
+        "architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": VOCABULARY, "hidden_size": width,
+        "intermediate_size": mlp_width, "num_hidden_layers": layers, "num_attention_heads": heads,
+        "num_key_value_heads": heads, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5,
         "max_position_embeddings": 2048, "partial_rotary_factor": 0.5, "rope_theta": 10000.0,
         "tie_word_embeddings": False, "qk_layernorm": False, "bos_token_id": 50256, "eos_token_id": 50256,
     }  # fmt: skip

@@ -151,6 +151,16 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             summary: "tasks and groups, their data and licences",
             load: async () => (await import("./commands/eval.ts")).list,
           },
+          {
+            name: "compare",
+            summary: "two runs item by item, and a page with the published scores",
+            load: async () => (await import("./commands/eval-compare.ts")).compare,
+          },
+          {
+            name: "prompts",
+            summary: "the prompts of the Phi-2 report, with checks",
+            load: async () => (await import("./commands/eval-compare.ts")).prompts,
+          },
         ],
       },
     ],

@@ -1,14 +1,18 @@
 /** `philab eval`: the benchmarks of the Phi reports. */
 import path from "node:path";
 import { z } from "zod";
+import { LabError } from "../../base/errors.ts";
 import { formatCount, formatNumber, formatTable } from "../../base/format.ts";
 import type { JsonObject } from "../../base/json.ts";
+import { Endpoint } from "../../endpoint/index.ts";
+import { EndpointTarget } from "../../evaluate/endpoint-target.ts";
 import { GROUPS, TASKS } from "../../evaluate/groups.ts";
 import {
   evaluationJob,
   licencesOf,
   SANDBOXES,
   TRUNCATIONS,
+  type EvaluationArguments,
   type OpenedTarget,
 } from "../../evaluate/job.ts";
 import { LocalTarget } from "../../evaluate/local-target.ts";
@@ -39,6 +43,18 @@ export const run = defineCommand({
       .enum(SANDBOXES)
       .default("pyodide")
       .describe("where programs of the model run; system: python3 inside bubblewrap"),
+    endpoint: z
+      .url()
+      .optional()
+      .describe("ask an OpenAI-compatible endpoint; --model is the model's name there")
+      .meta({ placeholder: "url" }),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(256)
+      .optional()
+      .describe("requests under way at the endpoint; 8 by default")
+      .meta({ placeholder: "count" }),
     resume: z
       .string()
       .min(1)
@@ -53,15 +69,17 @@ export const run = defineCommand({
       does: "the first hundred questions of two tasks",
     },
     {
+      command: "philab eval run --endpoint http://localhost:8000/v1 --model phi-2 --tasks mmlu",
+      does: "a model on a serving cluster",
+    },
+    {
       command: "philab eval run --model phi-2 --tasks phi2",
       does: "the table of the Phi-2 report, data from the hub",
     },
   ],
   async run(context) {
     const { options, settings, sources, folders, output, signal, cwd, commandLine } = context;
-    const definition = evaluationJob((asked) =>
-      openTarget(context, { model: asked.model, adapter: asked.adapter }),
-    );
+    const definition = evaluationJob((asked) => openTarget(context, asked));
     const job =
       options.resume !== undefined
         ? await Job.resume(definition, (await findRun(folders.runs, options.resume)).folder)
@@ -74,6 +92,8 @@ export const run = defineCommand({
                 adapter: options.adapter,
                 numFewshot: options.numFewshot,
                 limit: options.limit,
+                endpoint: options.endpoint,
+                concurrency: options.concurrency,
                 data: options.data === undefined ? undefined : path.resolve(cwd, options.data),
                 threads: sources.threads.from === "default" ? undefined : settings.threads,
               }),
@@ -116,10 +136,34 @@ async function checkedTasks(
   return tasks;
 }
 
+/** A model of this machine, or one behind an endpoint, whose key is in the environment. */
 async function openTarget(
-  context: Pick<CommandContext, "settings" | "sources" | "folders" | "output" | "signal" | "cwd">,
-  { model: name, adapter }: { model: string | undefined; adapter: string | undefined },
+  context: Pick<
+    CommandContext,
+    "settings" | "sources" | "folders" | "output" | "signal" | "cwd" | "env"
+  >,
+  { model: name, adapter, endpoint: url, concurrency }: EvaluationArguments,
 ): Promise<OpenedTarget> {
+  if (url !== undefined) {
+    if (name === undefined)
+      throw new LabError("bad_input", "the endpoint's model is not named", {
+        hint: "Name it with --model.",
+      });
+    const apiKey = context.env["PHILAB_API_KEY"];
+    const endpoint = new Endpoint({ url, model: name, apiKey });
+    return {
+      target: new EndpointTarget(endpoint, { concurrency }),
+      [Symbol.asyncDispose]: () => {
+        const { requests, ...troubles } = endpoint.counts;
+        const told = Object.entries(troubles).filter(([, count]) => count > 0);
+        if (told.length > 0)
+          context.output.warn(
+            `the endpoint took ${requests} requests: ${told.map(([kind, count]) => `${count} ${kind}`).join(", ")}`,
+          );
+        return Promise.resolve();
+      },
+    };
+  }
   const settings = { ...context.settings, model: name };
   const { model, reference } = await openModel({ ...context, settings }, { adapter });
   return {
