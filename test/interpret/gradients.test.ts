@@ -124,7 +124,7 @@ describe("gradients", () => {
       .gradient(at)
       .values.reduce((sum, g, i) => sum + g * ((x[i] as number) - (y[i] as number)), 0);
     const exact = (clean.metric[0] as number) - (corrupted.metric[0] as number);
-    expect(Math.abs(change - exact)).toBeLessThan(2e-6);
+    expect(Math.abs(change - exact)).toBeLessThan(1e-6);
   });
 
   it("along a path between two values add up to the difference of the metric", async () => {
