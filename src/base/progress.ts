@@ -145,7 +145,8 @@ export class Progress implements Disposable {
       return;
     }
     const bar = total === undefined ? "" : ` ${drawBar(this.#done / total)}`;
-    const width = (this.#stream.columns ?? 80) - 1;
+    // A terminal that does not know its width says 0.
+    const width = (this.#stream.columns || 80) - 1;
     this.#stream.write(`\r\u001b[2K${clip(`${this.#options.label}${bar} ${facts}`, width)}`);
     this.#drawn = true;
   }

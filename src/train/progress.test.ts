@@ -96,6 +96,12 @@ describe("on a terminal", () => {
     expect(screen.text).toBe("a note\ntrain phi-nano: done · 50 of 400 steps · 50.0 s · loss 0.08");
   });
 
+  test("a terminal that does not know its width gets 80 columns", () => {
+    const screen = new Screen({ columns: 0 });
+    setup(screen).step(3);
+    expect(screen.lines[0]).toMatch(/^train phi-nano .*step 3 of 400/);
+  });
+
   test("nothing half-drawn is left when it ends without being finished", () => {
     const screen = new Screen();
     const { step, view } = setup(screen);

@@ -138,7 +138,8 @@ export class TrainingView implements Disposable {
       lossFacts.join(" · "),
       this.#speedFacts().join(" · "),
     ].filter((line) => line !== "");
-    const width = (this.#stream.columns ?? 80) - 1;
+    // A terminal that does not know its width says 0.
+    const width = (this.#stream.columns || 80) - 1;
     this.#stream.write(lines.map((line) => clip(line, width)).join("\n"));
     this.#drawnLines = lines.length;
   }
