@@ -71,7 +71,7 @@ const philab = async (name, shots) => {
   const options = { folder: values.data, dataFolder: "" };
   const { rows } = await loadSplit(task, task.split, options);
   const pool = shots > 0 ? (await loadSplit(task, task.fewShot.split, options)).rows : [];
-  await using model = await LanguageModel.open(directory, { mode: "reference", threads });
+  const model = await LanguageModel.open(directory, { mode: "reference", threads });
   const items = promptItems(task, { rows: rows.slice(0, limit), pool, shots });
   const requests = items.map(({ item, before }) => item.requests(before));
   const flat = requests.flat();
@@ -90,6 +90,7 @@ const philab = async (name, shots) => {
     const first = requests.slice(0, i).reduce((sum, own) => sum + own.length, 0);
     right += item.score(responses.slice(first, first + requests[i].length))["acc,none"];
   });
+  await model[Symbol.asyncDispose]();
   return { requests: flat.length, seconds, acc: right / items.length };
 };
 
