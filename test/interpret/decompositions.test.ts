@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { LanguageModel } from "../../src/generate/language-model.ts";
 import {
   attentionPatterns,
@@ -19,6 +19,7 @@ import {
   ATTRIBUTION_UNITS,
   residualHooks,
 } from "../../src/interpret/index.ts";
+import { writeSyntheticModel } from "../../src/model/synthetic.ts";
 import { fixture, maxDifference, readTensors } from "../support/golden.ts";
 import { writeView } from "../support/weight-view.ts";
 
@@ -113,6 +114,36 @@ describe("direct logit attribution", () => {
     const { parts } = await logitAttribution(phi, ids, { answer: 3, unit: "neuron" });
     expect(new Set(parts.map(({ label }) => label)).size).toBe(parts.length);
     expect(parts).toHaveLength(1 + layers * (heads + 1 + mlpWidth + 1));
+  });
+
+  test("by neuron never makes [.., F, D]: nothing beyond weights of one layer, L times smaller", async () => {
+    const config = { ...phi.config, layers: 16, vocabSize: 128 };
+    const { layers, mlpWidth, width } = config;
+    const folder = await mkdtemp(join(tmpdir(), "philab-neurons-"));
+    await writeSyntheticModel(join(folder, "model.gguf"), config, { type: "f32" });
+    await using deep = await LanguageModel.open(join(folder, "model.gguf"), { threads: 1 });
+    const sizes: number[] = []; // of all float arrays made meanwhile: captures, results, and the weights that are read
+    const watched = <T extends typeof Float32Array | typeof Float64Array>(kind: T): T =>
+      new Proxy(kind, {
+        construct(target, values) {
+          const made = Reflect.construct(target, values) as InstanceType<T>;
+          sizes.push(made.length);
+          return made;
+        },
+      });
+    vi.stubGlobal("Float32Array", watched(Float32Array));
+    vi.stubGlobal("Float64Array", watched(Float64Array));
+    try {
+      await logitAttribution(deep, [5, 80, 17, 3], { answer: 3, unit: "neuron", position: -1 });
+    } finally {
+      vi.unstubAllGlobals();
+      await rm(folder, { recursive: true });
+    }
+    // As in TransformerLens's demo (12 layers: 12.0 times), the largest is W_out of one layer: here 16 times.
+    const all = layers * mlpWidth * width; // what every neuron writes, at one position
+    expect(all / Math.max(...sizes)).toBeGreaterThanOrEqual(12);
+    // As large are W_in and W_out of each layer, and nothing else.
+    expect(sizes.filter((size) => size >= mlpWidth * width)).toHaveLength(2 * layers);
   });
 
   test("takes no answer that is not a token", async () => {
