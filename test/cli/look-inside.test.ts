@@ -149,19 +149,22 @@ describe("philab patch", () => {
     const ran = await philab(
       "patch",
       "--task",
-      "ioi-classic",
+      "ioi",
       "--limit",
-      "2",
+      "3",
       "--site",
-      "z",
+      "z,resid_pre",
       "--layer",
       "0",
       "--no-control",
       "--json",
     );
     const result = json(ran);
-    expect(result["pairs"]).toHaveLength(2);
-    expect(result["sweeps"]).toMatchObject([{ site: "z", shape: [1, 5], control: null }]);
+    expect(result["pairs"]).toHaveLength(3);
+    expect(result["sweeps"]).toMatchObject([
+      { site: "z", shape: [1, 5], control: null },
+      { site: "resid_pre", shape: [1, expect.any(Number)] },
+    ]);
   });
 
   it("refuses prompts that do not align, with their tokens, and what is missing", async () => {

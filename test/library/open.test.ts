@@ -81,8 +81,8 @@ describe("the examples", () => {
     expect(said).toMatch(/\n3 \+ 4 = 7\n {3}7 {2}\d+\.\d %\n/);
   });
 
-  it("03-train trains a model, evaluates it on the way, and lets it write", async () => {
-    const said = await run("03-train");
+  it("11-train trains a model, evaluates it on the way, and lets it write", async () => {
+    const said = await run("11-train");
     const bits = [...said.matchAll(/^step \d+: eval loss \d+\.\d+, (\d+\.\d+) bits per byte$/gm)];
     expect(bits).toHaveLength(2);
     expect(Number(bits[1]?.[1])).toBeLessThan(Number(bits[0]?.[1]));
@@ -95,21 +95,21 @@ describe("the examples", () => {
     expect(said).toContain("111 times as likely");
   });
 
-  it("04-look-inside reads patterns, lengths and the likeliest tokens", async () => {
-    const said = await run("04-look-inside");
+  it("03-look-inside reads patterns, lengths and the likeliest tokens", async () => {
+    const said = await run("03-look-inside");
     expect(said).toMatch(/^This run keeps 624 bytes\.\n/);
     expect(said).toMatch(/Head 3 of the last layer looks at " to" \(\d+ %\)\n/);
     expect(said).toContain('Next: " Mary", " John"');
   });
 
-  it("05-change-inside finds the head that matters, and generates without it", async () => {
-    const said = await run("05-change-inside");
+  it("04-change-inside finds the head that matters, and generates without it", async () => {
+    const said = await run("04-change-inside");
     expect(said).toMatch(/^Mary is 4\.71 ahead of John\.\nz0, head 0, is worth 2\.77 of it\.\n/);
     expect(said).toMatch(/as it is: " Mary\..*"\nedited: "/);
   });
 
-  it("06-patch sees the name move from where it is said to the end", async () => {
-    const said = await run("06-patch");
+  it("05-patch sees the name move from where it is said to the end", async () => {
+    const said = await run("05-patch");
     expect(said).toMatch(/^" John" +1\.00/m);
     expect(said).toContain("75 patches for 32 % of their rows.");
   });

@@ -168,7 +168,8 @@ function pairsOf(
       throw new LabError("bad_input", "both prompts and a task were given", {
         hint: "Give one of them.",
       });
-    return [...createTask(model, task, { count: limit, seed: settings.seed }).pairs];
+    const drawn = createTask(model, task, { count: limit, seed: settings.seed, sameLength: true });
+    return [...drawn.pairs];
   }
   if (clean === undefined || corrupted === undefined)
     throw new LabError("bad_input", "a clean and a corrupted prompt are needed", {

@@ -26,13 +26,18 @@ export const TASK_NAMES: readonly string[] = [...Object.keys(DRAWS), "induction"
  * Draws a task for a model. The same seed gives the same pairs, on every machine.
  *
  * @param name - one of `TASK_NAMES`; `ioi-classic` is `ioi` with its best-known sentence only
+ * @param options.sameLength - whether all pairs have equally many tokens, so that their positions can be compared
  * @throws LabError `not_found` for an unknown name, `unsupported` where the tokenizer cuts the words so that pairs do not
  *   align; the message shows the tokens
  */
 export function createTask(
   model: Pick<LanguageModel, "tokenizer" | "hasTokenizer" | "config">,
   name: string,
-  { count = 16, seed = 0 }: { count?: number; seed?: number } = {},
+  {
+    count = 16,
+    seed = 0,
+    sameLength = false,
+  }: { count?: number; seed?: number; sameLength?: boolean } = {},
 ): Task {
   const random = new Random(seed);
   const finish = (pairs: Task["pairs"]): Task => ({ name, seed, pairs, hash: hashPairs(pairs) });
@@ -47,5 +52,6 @@ export function createTask(
     const hint = didYouMean(name, TASK_NAMES) ?? `There are ${TASK_NAMES.join(", ")}.`;
     throw new LabError("not_found", `there is no task ${JSON.stringify(name)}`, { hint });
   }
-  return finish(drawPairs(draw, { name, tokenizer: model.tokenizer, random, count }));
+  const { tokenizer } = model;
+  return finish(drawPairs(draw, { name, tokenizer, random, count, sameLength }));
 }

@@ -52,7 +52,8 @@ export type Draw = (source: Source) => Draft;
 const TRIES_PER_PAIR = 200;
 
 /**
- * Draws pairs until `count` different ones fit the tokenizer.
+ * Draws pairs until `count` different ones fit the tokenizer; with `sameLength` all have as many tokens as the first, so
+ * that their positions can be compared.
  *
  * @throws LabError `unsupported` where too few fit; the message shows the tokens of one that did not
  */
@@ -63,14 +64,24 @@ export function drawPairs(
     tokenizer,
     random,
     count,
-  }: { name: string; tokenizer: TaskTokenizer; random: Random; count: number },
+    sameLength = false,
+  }: {
+    name: string;
+    tokenizer: TaskTokenizer;
+    random: Random;
+    count: number;
+    sameLength?: boolean;
+  },
 ): TaskPair[] {
   const source: Source = { random, oneToken: oneTokenFilter(tokenizer) };
   const pairs = new Map<string, TaskPair>();
   let refusal: LabError | undefined;
+  let length: number | undefined;
   for (let i = 0; i < count * TRIES_PER_PAIR && pairs.size < count; i++) {
     try {
       const pair = readDraft(draw(source), tokenizer);
+      length ??= pair.clean.length;
+      if (sameLength && pair.clean.length !== length) continue;
       pairs.set(`${pair.clean.join()};${pair.corrupted.join()}`, pair);
     } catch (error) {
       if (!(error instanceof LabError)) throw error;

@@ -55,6 +55,15 @@ describe("a task", () => {
     expect(draw(1)).not.toBe(draw(2));
   });
 
+  test("can have pairs of one length, whose positions compare", () => {
+    const lengths = (sameLength: boolean): Set<number> => {
+      const { pairs } = createTask(micro, "ioi", { count: 12, seed: 0, sameLength });
+      return new Set(pairs.map(({ clean }) => clean.length));
+    };
+    expect(lengths(false).size).toBeGreaterThan(1);
+    expect(lengths(true).size).toBe(1);
+  });
+
   test("has pairs that differ from each other", () => {
     const { pairs } = createTask(micro, "ioi", { count: 50, seed: 0 });
     expect(new Set(pairs.map(({ clean }) => clean.join())).size).toBeGreaterThan(45);

@@ -1,7 +1,7 @@
 /**
  * A benchmark of your own: questions in a file, a score with its interval.
  *
- *     npx tsx examples/12-evaluate.ts
+ *     npx tsx examples/13-evaluate.ts
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

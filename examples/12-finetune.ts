@@ -2,7 +2,7 @@
  * Teaches the bundled model to decline sums: an adapter learns from forty answers, and changes others than those as well. Some
  * seconds on one core.
  *
- *     npx tsx examples/04-finetune.ts
+ *     npx tsx examples/12-finetune.ts
  */
 import { tmpdir } from "node:os";
 import path from "node:path";

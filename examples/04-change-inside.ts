@@ -1,7 +1,7 @@
 /**
  * Changing the inside of a model: edits are data, and mean the same in a forward pass and while a text is generated.
  *
- *     npx tsx examples/05-change-inside.ts
+ *     npx tsx examples/04-change-inside.ts
  */
 import { editsToJson, open, type Edit } from "philab";
 

@@ -1,7 +1,7 @@
 /**
  * Steering: the difference between two sets of streams, added while the model writes, at several strengths.
  *
- *     npx tsx examples/10-steer.ts
+ *     npx tsx examples/09-steer.ts
  */
 import { open } from "philab";
 import { createTask, doseResponse, steer, steeringVector } from "philab/interpret";

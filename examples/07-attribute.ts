@@ -1,7 +1,7 @@
 /**
  * Direct logit attribution: the logit difference of two names as a sum over the heads and MLPs that wrote it.
  *
- *     npx tsx examples/08-attribute.ts
+ *     npx tsx examples/07-attribute.ts
  */
 import { open } from "philab";
 import { logitAttribution } from "philab/interpret";

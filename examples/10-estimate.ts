@@ -1,7 +1,7 @@
 /**
  * Attribution patching: what patching each head would do, from gradients alone; and how far that can be trusted.
  *
- *     npx tsx examples/11-estimate.ts
+ *     npx tsx examples/10-estimate.ts
  */
 import { open } from "philab";
 import { attributionPatch, createTask } from "philab/interpret";

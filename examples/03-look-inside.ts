@@ -1,7 +1,7 @@
 /**
  * Reading the inside of a model: what a head attends to, how the residual stream grows, what the last layer thinks.
  *
- *     npx tsx examples/04-look-inside.ts
+ *     npx tsx examples/03-look-inside.ts
  */
 import { open } from "philab";
 

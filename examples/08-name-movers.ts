@@ -2,7 +2,7 @@
  * Which heads carry a behaviour? Found by patching on some prompts, put to the test by ablation on others, beside random
  * heads.
  *
- *     npx tsx examples/09-name-movers.ts
+ *     npx tsx examples/08-name-movers.ts
  */
 import { open } from "philab";
 import { ablateHeads, createTask, patchSweep } from "philab/interpret";

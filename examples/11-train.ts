@@ -1,7 +1,7 @@
 /**
  * Train a small Phi from random weights, see how its loss falls, and let it write. A few seconds on one core.
  *
- *     npx tsx examples/03-train.ts
+ *     npx tsx examples/11-train.ts
  */
 import { tmpdir } from "node:os";
 import path from "node:path";

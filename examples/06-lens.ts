@@ -1,7 +1,7 @@
 /**
  * The logit lens: what would the model say if it stopped after each layer? A tuned lens corrects for how streams turn.
  *
- *     npx tsx examples/07-lens.ts
+ *     npx tsx examples/06-lens.ts
  */
 import { open } from "philab";
 import { createTask, fitTunedLens, logitLens } from "philab/interpret";

@@ -2,7 +2,7 @@
  * Activation patching: where in the model lies what makes the difference between two prompts? Every layer and position of
  * the residual stream, in one sweep that computes only what can change.
  *
- *     npx tsx examples/06-patch.ts
+ *     npx tsx examples/05-patch.ts
  */
 import { open, sweep, type Edit } from "philab";
 
