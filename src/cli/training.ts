@@ -15,10 +15,38 @@ import { startTraining, type RunObserver, type Trained } from "../train/run.ts";
 import type { CommandContext, Schemas } from "./command.ts";
 
 /**
+ * The options of a command that trains: its recipe's, the shared `settings`, and where a YAML file may give them.
+ *
+ * @param example - a line of such a file
+ */
+export function trainingOptions(recipe: Schemas, settings: Schemas, example: string): Schemas {
+  const text = z.string().min(1).optional();
+  return {
+    config: text
+      .describe(`a YAML file with these options: ${example}`)
+      .meta({ placeholder: "file" }),
+    ...recipeFlags(recipe),
+    ...settings,
+    runName: text.describe("part of the run's folder's name"),
+  };
+}
+
+/** What was chosen, flags over the YAML file (`recipe`), and the name of the run. */
+export async function chosenOptions(
+  { config, runName, ...given }: Options,
+  schemas: Schemas,
+  cwd: string,
+): Promise<{ recipe: Options; chosen: Options; runName: unknown }> {
+  const recipe =
+    config === undefined ? {} : await readRecipe(absolutePath(config, cwd) ?? "", schemas);
+  return { recipe, chosen: { ...recipe, ...given }, runName };
+}
+
+/**
  * A recipe's options as flags: each may be left out and none has a value of its own, since a YAML file may give one. The
  * help still shows the defaults, which the job's own schema puts in.
  */
-export function recipeFlags(schemas: Schemas): Schemas {
+function recipeFlags(schemas: Schemas): Schemas {
   const entries = Object.entries(schemas).map(([name, schema]) => {
     const { description, placeholder, verbatim, default: initial } = shapeOf(schema);
     const bare = schema instanceof z.ZodDefault ? (schema.unwrap() as z.ZodType) : schema;
@@ -57,7 +85,7 @@ const ALIASES: Readonly<Record<string, string>> = {
  *
  * @throws LabError `not_found`, `bad_input` for what is no YAML mapping
  */
-export async function readRecipe(file: string, schemas: Schemas): Promise<Record<string, unknown>> {
+async function readRecipe(file: string, schemas: Schemas): Promise<Options> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     throw LabError.from(error);
   });

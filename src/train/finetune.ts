@@ -13,7 +13,7 @@ import { openTokenizer } from "../generate/open-tokenizer.ts";
 import { defineJob, Job, type JobDefinition } from "../jobs/job.ts";
 import { loraConfig, type LoraConfig } from "../model/adapter-config.ts";
 import { companionFiles } from "../model/companions.ts";
-import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
+import { configFromCheckpoint } from "../model/config.ts";
 import { countParameters } from "../model/parameters.ts";
 import type { PhiWeights } from "../model/phi.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
@@ -27,7 +27,7 @@ import {
 } from "./finetune-options.ts";
 import { nextToken } from "./next-token.ts";
 import type { Objective, Trainee } from "./objective.ts";
-import { assertMemory, trainingBytes } from "./plan.ts";
+import { assertMemory, sequenceLength, trainingBytes } from "./plan.ts";
 import { preference } from "./preference.ts";
 import { prepareData, type PreparedData } from "./prepare-data.ts";
 import {
@@ -104,11 +104,13 @@ async function prepare(
   const config = configFromCheckpoint(checkpoint);
   const tokenizer = await requireTokenizer(checkpoint);
   const parameters = countParameters(config);
+  const hint = "Name a --max-seq-length within it.";
+  const length = sequenceLength(options.maxSeqLength, config, hint);
   const onProgress = observer.onReading;
   const { form, columns, format, maskHistory, trainOnPrompts } = options;
   const data = await prepareData(options, {
     ...{ form, columns, format, maskHistory, trainOnPrompts },
-    ...{ tokenizer, length: lengthOf(options, config), folder, signal },
+    ...{ tokenizer, length, folder, signal },
     ...(onProgress === undefined ? {} : { onProgress }),
   });
   const recipe = recipeOf(options, data.kind);
@@ -146,7 +148,7 @@ async function prepare(
       warnings: data.warnings,
       parameters,
       stateBytes: opened.frozenBytes + trainingBytes(countTrained(trainee), options.optim),
-      tokensPerBatch: sequences * lengthOf(options, config),
+      tokensPerBatch: sequences * length,
       provenance: {
         seed: options.seed,
         device: backend.device.kind,
@@ -170,16 +172,6 @@ async function requireTokenizer(checkpoint: Checkpoint): Promise<Tokenizer> {
   throw new LabError("unsupported", `${checkpoint.path} has no tokenizer to read texts with`, {
     hint: "Put the model's tokenizer.json beside its weights.",
   });
-}
-
-function lengthOf({ maxSeqLength }: FinetuneArguments, { contextLength }: PhiConfig): number {
-  if (maxSeqLength !== undefined && maxSeqLength > contextLength)
-    throw new LabError(
-      "too_long",
-      `sequences of ${maxSeqLength} tokens; the context holds ${contextLength}`,
-      { hint: "Name a --max-seq-length within it." },
-    );
-  return maxSeqLength ?? contextLength;
 }
 
 function recipeOf({ recipe }: FinetuneArguments, kind: DatasetKind): FinetuneRecipe {

@@ -35,6 +35,21 @@ export function trainingBytes(trained: number, optim: LoopOptions["optim"]): num
   return trained * BYTES_OF[optim];
 }
 
+/** Tokens of a sequence at most, the context's where none are asked for. Throws `too_long` beyond it. */
+export function sequenceLength(
+  maxSeqLength: number | undefined,
+  { contextLength }: { contextLength: number },
+  hint: string,
+): number {
+  if (maxSeqLength !== undefined && maxSeqLength > contextLength)
+    throw new LabError(
+      "too_long",
+      `sequences of ${maxSeqLength} tokens; the context holds ${contextLength}`,
+      { hint },
+    );
+  return maxSeqLength ?? contextLength;
+}
+
 /** Throws `out_of_memory` where `bytes` more are not to be had. */
 export function assertMemory(bytes: number, what: string, hint: string): void {
   const available = process.availableMemory();

@@ -17,7 +17,7 @@ import { DATA_OPTIONS } from "./data-options.ts";
 import { grow, grownConfig } from "./grow.ts";
 import { nextToken } from "./next-token.ts";
 import { LOOP_OPTIONS } from "./options.ts";
-import { assertMemory, trainingBytes } from "./plan.ts";
+import { assertMemory, sequenceLength, trainingBytes } from "./plan.ts";
 import { prepareData } from "./prepare-data.ts";
 import {
   runTraining,
@@ -127,13 +127,8 @@ async function preparePretrain(
   const shape = await resolveShape(options, { from, tokenizer });
   const grows = from !== undefined && !sameSize(from, shape);
   const config = grows ? grownConfig(from, shape) : shape;
-  const { maxSeqLength: length = config.contextLength } = options;
-  if (length > config.contextLength)
-    throw new LabError(
-      "too_long",
-      `sequences of ${length} tokens; the context holds ${config.contextLength}`,
-      { hint: "Name a --max-seq-length within it, or a larger --max-position-embeddings." },
-    );
+  const hint = "Name a --max-seq-length within it, or a larger --max-position-embeddings.";
+  const length = sequenceLength(options.maxSeqLength, config, hint);
   const parameters = countParameters(config);
   const stateBytes = trainingBytes(parameters, options.optim);
   assertMemory(

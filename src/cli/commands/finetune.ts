@@ -1,5 +1,4 @@
 /** `philab finetune`: an adapter, or a whole model, learns from answers or from pairs of them. */
-import { z } from "zod";
 import { Job } from "../../jobs/job.ts";
 import { findModel } from "../../open.ts";
 import { FINETUNE_OPTIONS, type FinetuneArguments } from "../../train/finetune-options.ts";
@@ -9,11 +8,11 @@ import { flags } from "../flags.ts";
 import {
   absolutePath,
   absolutePaths,
+  chosenOptions,
   defined,
   followTraining,
-  readRecipe,
-  recipeFlags,
   settingsOf,
+  trainingOptions,
 } from "../training.ts";
 
 const SETTINGS = flags("model", "out", "device", "threads", "seed");
@@ -21,17 +20,7 @@ const SETTINGS = flags("model", "out", "device", "threads", "seed");
 export const command = defineCommand({
   description:
     "Learns a LoRA adapter beside the model's weights, which may be quantised, or with --full all weights. Data is JSONL: completion, Alpaca, ShareGPT or messages; prompt, chosen and rejected for preferences. The plan comes first, with an example as the model reads it, ⟦ ⟧ around what it learns. Ctrl-C saves, and philab runs resume goes on.",
-  options: {
-    config: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("a YAML file with these options: lora_rank: 8")
-      .meta({ placeholder: "file" }),
-    ...recipeFlags(FINETUNE_OPTIONS),
-    ...SETTINGS,
-    runName: z.string().min(1).optional().describe("part of the run's folder's name"),
-  },
+  options: trainingOptions(FINETUNE_OPTIONS, SETTINGS, "lora_rank: 8"),
   examples: [
     {
       command:
@@ -45,12 +34,8 @@ export const command = defineCommand({
   ],
   async run(context) {
     const { options, settings, sources, folders, commandLine, cwd } = context;
-    const { config, runName, ...given } = options as Record<string, unknown>;
-    const recipe =
-      config === undefined
-        ? {}
-        : await readRecipe(absolutePath(config, cwd) ?? "", { ...FINETUNE_OPTIONS, ...SETTINGS });
-    const chosen = { ...recipe, ...given };
+    const schemas = { ...FINETUNE_OPTIONS, ...SETTINGS };
+    const { recipe, chosen, runName } = await chosenOptions(options, schemas, cwd);
     const named =
       sources.model.from === "flag" ? settings.model : (recipe["model"] ?? settings.model);
     const model = await findModel(named as string | undefined, { folders, cwd });

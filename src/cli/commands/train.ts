@@ -1,7 +1,6 @@
 /** `philab train`: a Phi of one's own, from random weights, from a model, or grown from a smaller one. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
 import { Job } from "../../jobs/job.ts";
 import { PRETRAIN_OPTIONS, pretrainJob, type PretrainArguments } from "../../train/pretrain.ts";
 import { findModel } from "../../open.ts";
@@ -10,11 +9,11 @@ import { flags } from "../flags.ts";
 import {
   absolutePath,
   absolutePaths,
+  chosenOptions,
   defined,
   followTraining,
-  readRecipe,
-  recipeFlags,
   settingsOf,
+  trainingOptions,
   type Options,
 } from "../training.ts";
 
@@ -23,17 +22,7 @@ const SETTINGS = flags("out", "device", "threads", "seed");
 export const command = defineCommand({
   description:
     "Learns to predict text. Options stand as flags or in a YAML file, under the names that Hugging Face's Trainer has; flags win. Prints what it will take before it begins. Ctrl-C saves, and philab runs resume goes on.",
-  options: {
-    config: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("a YAML file with these options: learning_rate: 1e-3")
-      .meta({ placeholder: "file" }),
-    ...recipeFlags(PRETRAIN_OPTIONS),
-    ...SETTINGS,
-    runName: z.string().min(1).optional().describe("part of the run's folder's name"),
-  },
+  options: trainingOptions(PRETRAIN_OPTIONS, SETTINGS, "learning_rate: 1e-3"),
   examples: [
     {
       command:
@@ -47,15 +36,9 @@ export const command = defineCommand({
   ],
   async run(context) {
     const { options, folders, commandLine, cwd } = context;
-    const { config, runName, ...given } = options as Record<string, unknown>;
-    const recipe =
-      config === undefined
-        ? {}
-        : await readRecipe(absolutePath(config, cwd) ?? "", {
-            ...PRETRAIN_OPTIONS,
-            ...SETTINGS,
-          });
-    const chosen = await withPaths({ ...recipe, ...given }, context);
+    const schemas = { ...PRETRAIN_OPTIONS, ...SETTINGS };
+    const { recipe, chosen: named, runName } = await chosenOptions(options, schemas, cwd);
+    const chosen = await withPaths(named, context);
     const settings = settingsOf(recipe, context);
     const args = { ...chosen, ...settings } as unknown as PretrainArguments;
     await followTraining(context, (observer) =>
