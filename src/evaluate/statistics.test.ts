@@ -59,7 +59,7 @@ describe("a paired comparison", () => {
 });
 
 describe("groups", () => {
-  it("weighted by items have the error of all items together, where each task has the same mean", () => {
+  it("weighted by items have the error of all items together, but for degrees of freedom, where each task has the same mean", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 2, max: 60 }), { minLength: 2, maxLength: 6 }),
@@ -68,7 +68,9 @@ describe("groups", () => {
           const errors = tasks.map(standardError);
           const sizes = tasks.map((task) => task.length);
           const together = standardError(tasks.flat());
-          expect(pooledError(errors, sizes) / together).toBeCloseTo(1, 1);
+          const N = tasks.flat().length;
+          const ratio = Math.sqrt((N - 1) / (N - tasks.length));
+          expect(pooledError(errors, sizes) / together).toBeCloseTo(ratio, 10);
         },
       ),
     );
