@@ -95,7 +95,7 @@ function matrix(
 const random = new Random(1);
 const NOISE = Float32Array.from({ length: 2 ** 20 + 2048 }, () => random.uniform() - 0.5);
 /** f16 values from 2⁻³ to 1, and what they are. */
-const HALVES = Uint8Array.from({ length: 2 ** 20 }, (_, i) =>
+const HALVES = Uint8Array.from({ length: MEMORY_BYTES / 2 }, (_, i) =>
   i % 2 === 0 ? Math.floor(256 * random.uniform()) : 0x30 + Math.floor(12 * random.uniform()),
 );
 const HALF_VALUES = dequantizeRows("f16", HALVES, HALVES.length / 2);
