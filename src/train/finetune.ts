@@ -33,6 +33,7 @@ import { prepareData, type PreparedData } from "./prepare-data.ts";
 import {
   runTraining,
   startTraining,
+  withAbsolutePaths,
   type Prepared,
   type RunObserver,
   type Trained,
@@ -75,20 +76,11 @@ export async function finetune(
     ...observer
   }: { runsFolder: string; name?: string; signal?: AbortSignal } & RunObserver,
 ): Promise<Trained> {
-  const absolute = (file: string): string => path.resolve(file);
-  const { model, data, evalData, out } = options;
+  const files = ["model", "data", "evalData", "out"] as const;
   const job = await Job.create(finetuneJob(observer), {
-    runsFolder: absolute(runsFolder),
+    runsFolder: path.resolve(runsFolder),
     name,
-    arguments: {
-      seed: 0,
-      device: "auto",
-      ...options,
-      model: absolute(model),
-      data: data.map(absolute),
-      ...(evalData === undefined ? {} : { evalData: evalData.map(absolute) }),
-      ...(out === undefined ? {} : { out: absolute(out) }),
-    },
+    arguments: { seed: 0, device: "auto", ...withAbsolutePaths(options, files) },
     provenance: {},
   });
   return startTraining(job, signal === undefined ? {} : { signal });
@@ -156,7 +148,7 @@ async function prepare(
         engine: backend.engineVersion,
         mode: "reference",
         models: [{ reference: model, sha256: fingerprintOf(config, checkpoint) }],
-        data: options.data.map((name) => ({ name })),
+        data: [{ name: options.data.join(", "), sha256: data.fingerprint }],
       },
       [Symbol.dispose]: dispose,
     };

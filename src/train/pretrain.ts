@@ -22,6 +22,7 @@ import { prepareData } from "./prepare-data.ts";
 import {
   runTraining,
   startTraining,
+  withAbsolutePaths,
   type Prepared,
   type RunObserver,
   type Trained,
@@ -90,26 +91,11 @@ export async function pretrain(
     ...observer
   }: { runsFolder: string; name?: string; signal?: AbortSignal } & RunObserver,
 ): Promise<Trained> {
-  const absolute = (file: string): string => path.resolve(file);
-  const paths = Object.entries({
-    data: options.data.map(absolute),
-    evalData: options.evalData?.map(absolute),
-    ...Object.fromEntries(
-      (["initFrom", "tokenizer", "modelConfig", "out"] as const).map((key) => {
-        const file = options[key];
-        return [key, file === undefined ? undefined : absolute(file)];
-      }),
-    ),
-  }).filter(([, value]) => value !== undefined);
+  const files = ["data", "evalData", "initFrom", "tokenizer", "modelConfig", "out"] as const;
   const job = await Job.create(pretrainJob(observer), {
-    runsFolder: absolute(runsFolder),
+    runsFolder: path.resolve(runsFolder),
     name,
-    arguments: {
-      seed: 0,
-      device: "auto",
-      ...options,
-      ...Object.fromEntries(paths),
-    },
+    arguments: { seed: 0, device: "auto", ...withAbsolutePaths(options, files) },
     provenance: {},
   });
   return startTraining(job, signal === undefined ? {} : { signal });

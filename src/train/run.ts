@@ -7,11 +7,12 @@ import type { LoadProgress } from "./data/load.ts";
 import { runEvents } from "../jobs/runs.ts";
 import { totalSteps, TrainingLoop, type Trained, type Training } from "./loop.ts";
 
-export type { Trained };
 import type { LoopOptions } from "./options.ts";
 import { assertDisk, type TrainingPlan } from "./plan.ts";
 import { writeTrainingReport } from "./report.ts";
 import type { TrainingObserver } from "./run-log.ts";
+
+export type { Trained };
 
 /** What a recipe has made ready; it owns model and backend. */
 export interface Prepared extends Disposable {
@@ -43,6 +44,18 @@ export interface RunObserver extends TrainingObserver {
     done: number;
     plan: TrainingPlan | undefined;
   }) => void;
+}
+
+/** The options with the files of `keys` as absolute paths: a run may go on from another directory. */
+export function withAbsolutePaths<T extends object>(options: T, keys: readonly (keyof T)[]): T {
+  const absolute: Partial<T> = {};
+  for (const key of keys) {
+    const value: unknown = options[key];
+    if (typeof value === "string") absolute[key] = path.resolve(value) as T[keyof T];
+    if (Array.isArray(value))
+      absolute[key] = value.map((file: string) => path.resolve(file)) as T[keyof T];
+  }
+  return { ...options, ...absolute };
 }
 
 /** The work of a job, for every recipe. */

@@ -130,6 +130,9 @@ describe("philab finetune", () => {
 
   it("goes on, interrupted, to the very adapter: data, optimiser and dropout", async () => {
     const straight = json(await finetune("alpaca.jsonl", "--json"));
+    const record = readFileSync(join(String(straight["path"]), "..", "run.json"), "utf8");
+    const { data } = JSON.parse(record) as { data: { sha256?: string }[] };
+    expect(data.map(({ sha256 }) => sha256)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
     const home = join(cwd, "interrupted");
     mkdirSync(home);
     const stop = new AbortController();
