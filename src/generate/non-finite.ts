@@ -13,3 +13,15 @@ export async function nonFiniteError(runner: Runner, tokens: readonly number[]):
         : "The weights are damaged: verify the file.",
   });
 }
+
+/** A sum is NaN or infinite when any term is; one look at each logit costs less than the sampler's. */
+export async function checkLogits(
+  logits: Float32Array,
+  runner: Runner,
+  tokens: readonly number[],
+): Promise<Float32Array> {
+  let sum = 0;
+  for (const x of logits) sum += x;
+  if (Number.isFinite(sum)) return logits;
+  throw await nonFiniteError(runner, tokens);
+}

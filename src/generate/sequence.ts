@@ -60,12 +60,12 @@ export class Sequence implements Disposable {
         `the prompt has ${ids.length} tokens; the context holds ${this.cache.capacity} (${ids.length - this.cache.capacity} too many)`,
         { hint: "Shorten the prompt." },
       );
-    const kept = this.#keep(ids, reuse);
+    const kept = this.keep(ids, reuse);
     let logits: Float32Array | undefined;
-    for (let start = kept; start < ids.length;) {
-      const end = nextBlockEnd(start, ids.length);
-      logits = await this.#append(ids.slice(start, end), { last: end === ids.length, options });
-      start = end;
+    while (this.#tokens.length < ids.length) {
+      const block = this.upcoming(ids);
+      [logits] = await this.#runner.run([block], options);
+      this.acceptBlock(block);
     }
     if (logits === undefined) throw new LabError("internal", "internal: a prompt without logits");
     return { logits, kept };
@@ -84,7 +84,7 @@ export class Sequence implements Disposable {
   /** Cuts the sequence back to its first `length` tokens. */
   truncate(length: number): void {
     this.#tokens.length = Math.min(this.#tokens.length, length);
-    this.#blockTokens = Math.min(this.#blockTokens, Math.floor(length / BLOCK) * BLOCK);
+    this.#blockTokens = Math.min(this.#blockTokens, wholeBlocks(length));
   }
 
   /** Empties sequence and cache, after a computation that may have left values in it which are no numbers. */
@@ -94,30 +94,58 @@ export class Sequence implements Disposable {
     this.cache.reset();
   }
 
-  #keep(ids: readonly number[], reuse: Reuse): number {
-    let common = 0;
-    while (common < this.#tokens.length && this.#tokens[common] === ids[common]) common++;
+  /** Cuts the sequence back to what a prompt begins with too, and says how many tokens that are. */
+  keep(ids: readonly number[], reuse: Reuse): number {
+    let common = commonLength(this.#tokens, ids);
     // The last token is always read: its logits are wanted.
     common = Math.min(common, ids.length - 1);
     const kept = {
       none: 0,
       longest: common,
-      exact: Math.floor(Math.min(common, this.#blockTokens) / BLOCK) * BLOCK,
+      exact: wholeBlocks(Math.min(common, this.#blockTokens)),
     }[reuse];
     this.truncate(kept);
     return kept;
   }
 
-  async #append(
+  /** How many tokens of a prompt this sequence could keep exactly. */
+  keepable(ids: readonly number[]): number {
+    return wholeBlocks(
+      Math.min(commonLength(this.#tokens, ids), this.#blockTokens, ids.length - 1),
+    );
+  }
+
+  /** Takes the first `length` tokens of another sequence of this runner, a number of whole blocks, with their keys and values. */
+  copyFrom(other: Sequence, length: number): void {
+    this.truncate(0);
+    this.#runner.forget(this.cache);
+    this.cache.copyCells(other.cache, length);
+    this.#tokens = other.#tokens.slice(0, length);
+    this.#blockTokens = length;
+  }
+
+  /**
+   * The next rows of a prompt whose beginning was read; the caller runs them, alone or beside others, then calls
+   * `acceptBlock`. The last rows ask for logits.
+   *
+   * @param maxRows - a multiple of the block
+   * @param allLogits - logits of every row are wanted
+   */
+  upcoming(
     ids: readonly number[],
-    { last, options }: { last: boolean; options: PassOptions },
-  ): Promise<Float32Array | undefined> {
-    const wholeBlocks = ids.length % BLOCK === 0 && this.#blockTokens === this.#tokens.length;
-    const step = this.#continue(ids, last ? [ids.length - 1] : []);
-    const [logits] = await this.#runner.run([step], options);
+    { maxRows = MAX_ROWS, allLogits = false }: { maxRows?: number; allLogits?: boolean } = {},
+  ): CachedTokens {
+    const start = this.#tokens.length;
+    const block = ids.slice(start, nextBlockEnd(start, ids.length, maxRows));
+    const last = start + block.length === ids.length ? [block.length - 1] : [];
+    return this.#continue(block, allLogits ? [...block.keys()] : last);
+  }
+
+  /** Notes that rows of a prompt were computed. */
+  acceptBlock({ ids }: CachedTokens): void {
+    const isWhole = ids.length % BLOCK === 0 && this.#blockTokens === this.#tokens.length;
     this.#tokens.push(...ids);
-    if (wholeBlocks) this.#blockTokens = this.#tokens.length;
-    return logits;
+    if (isWhole) this.#blockTokens = this.#tokens.length;
   }
 
   #continue(ids: readonly number[], logits: readonly number[]): CachedTokens {
@@ -140,9 +168,21 @@ export class Sequence implements Disposable {
 }
 
 /** Ends of reads depend on places in the text alone: whole blocks first, then the rest that fills none. */
-function nextBlockEnd(start: number, length: number): number {
-  const wholeBlocks = Math.floor(length / BLOCK) * BLOCK;
-  if (start >= wholeBlocks) return length;
+function nextBlockEnd(start: number, length: number, maxRows: number): number {
+  const blocksEnd = wholeBlocks(length);
+  if (start >= blocksEnd) return length;
   if (start % BLOCK !== 0) return Math.min(length, (Math.floor(start / BLOCK) + 1) * BLOCK);
-  return Math.min(wholeBlocks, (Math.floor(start / MAX_ROWS) + 1) * MAX_ROWS);
+  return Math.min(blocksEnd, (Math.floor(start / maxRows) + 1) * maxRows);
+}
+
+/** How many tokens two texts begin with alike. */
+function commonLength(a: readonly number[], b: readonly number[]): number {
+  let common = 0;
+  while (common < a.length && a[common] === b[common]) common++;
+  return common;
+}
+
+/** The tokens of whole blocks among the first `length`. */
+export function wholeBlocks(length: number): number {
+  return Math.floor(length / BLOCK) * BLOCK;
 }

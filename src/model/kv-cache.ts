@@ -5,7 +5,7 @@
  * mask of the forward pass, not here. Types: f16 (default), f32 (reference mode), q8_0 (half of f16; heads whose size is no
  * multiple of 32, such as Phi-2's 80, are padded with zeros to the next one).
  */
-import { LabError } from "../base/errors.ts";
+import { invariant, LabError } from "../base/errors.ts";
 import type { Backend } from "../engine/backend.ts";
 import { DTYPES, type DType } from "../engine/dtypes.ts";
 import { padEnd, permute, putRows, reshape, slice } from "../tensor/ops/index.ts";
@@ -89,6 +89,21 @@ export class KvCache {
       v.clearRows(this.#cleared, span - this.#cleared);
     }
     this.#cleared = span;
+  }
+
+  /** Copies the first `count` cells of another cache of the same shape; no computation may use either meanwhile. */
+  copyCells(other: KvCache, count: number): void {
+    if (count === 0) return;
+    invariant(
+      count <= Math.min(this.capacity, other.capacity) && this.type === other.type,
+      "cells are copied between caches that hold them",
+    );
+    this.expose(count);
+    this.#layers.forEach(({ k, v }, layer) => {
+      const from = other.#at(layer);
+      k.copyRows(from.k, count);
+      v.copyRows(from.v, count);
+    });
   }
 
   /** Takes everything out: what a failed computation left may be no numbers. Graphs that use the cache must go before. */

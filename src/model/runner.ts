@@ -13,6 +13,7 @@ import { Graph } from "../tensor/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attendThroughCache, type Segment } from "./attention.ts";
 import { cacheNumber, spanOf, wantsAll, type CachedTokens } from "./cached-tokens.ts";
+import { checkIds, checkPosition, checkTokens } from "./check-tokens.ts";
 import type { PhiConfig } from "./config.ts";
 import { firstNonFinite } from "./diagnose.ts";
 import { untouched, type HookPoint } from "./hook-points.ts";
@@ -112,7 +113,7 @@ export class Runner implements Disposable {
    *   `interrupted`
    */
   async run(batch: readonly CachedTokens[], options: RunOptions = {}): Promise<Float32Array[]> {
-    for (const tokens of batch) this.#check(tokens);
+    for (const tokens of batch) checkTokens(tokens, this.config);
     return this.#inTurn(() => this.#run(batch, options));
   }
 
@@ -127,8 +128,11 @@ export class Runner implements Disposable {
     targets: readonly LogProbTarget[],
     options: { signal?: AbortSignal } = {},
   ): Promise<LogProbs> {
-    for (const tokens of batch) this.#check(tokens);
-    this.#checkIds(targets.map(({ id }) => id));
+    for (const tokens of batch) checkTokens(tokens, this.config);
+    checkIds(
+      targets.map(({ id }) => id),
+      this.config,
+    );
     const wanted = batch.reduce((sum, { logits }) => sum + logits.length, 0);
     if (targets.some(({ row }) => !(row >= 0 && row < wanted)))
       throw new LabError("internal", "internal: a target after a row that is not wanted");
@@ -158,8 +162,8 @@ export class Runner implements Disposable {
    */
   async read(request: PassRequest, options: { signal?: AbortSignal } = {}): Promise<PassResult> {
     for (const ids of request.prompts) {
-      this.#checkIds(ids);
-      this.#checkPosition(ids.length - 1);
+      checkIds(ids, this.config);
+      checkPosition(ids.length - 1, this.config);
     }
     return this.lend((model) => this.#lane.passes.run(this, model, request, options));
   }
@@ -290,33 +294,14 @@ export class Runner implements Disposable {
     }
   }
 
-  #check({ ids, positions, cells, cache, logits }: CachedTokens): void {
-    this.#checkIds(ids);
-    // ggml ends the process for a row or a cell that is not there.
-    const isIndex = (i: number): boolean => Number.isInteger(i) && i >= 0;
-    if (![...positions, ...cells].every(isIndex) || cells.length !== ids.length)
-      throw new LabError("internal", "internal: each token needs a position and a cell, from 0");
-    if (!logits.every((row) => isIndex(row) && row < ids.length))
-      throw new LabError("internal", `internal: logits of a token beyond the ${ids.length} given`);
-    this.#checkPosition(Math.max(...positions));
-    if (Math.max(...cells) >= cache.capacity)
-      throw new LabError("too_long", `the cache holds ${cache.capacity} tokens`);
-  }
-
-  #checkIds(ids: readonly number[]): void {
-    const { vocabSize } = this.config;
-    if (ids.length === 0) throw new LabError("bad_input", "a forward pass over no tokens");
-    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
-    if (wrong !== undefined)
-      throw new LabError("bad_input", `token id ${wrong} is not in 0…${vocabSize - 1}`);
-  }
-
-  #checkPosition(last: number): void {
-    const { contextLength } = this.config;
-    if (last >= contextLength)
+  /** Throws `bad_input` and `too_long` for a text that no pass could read. */
+  checkPrompt(ids: readonly number[], capacity: number): void {
+    checkIds(ids, this.config);
+    if (ids.length > capacity)
       throw new LabError(
         "too_long",
-        `position ${last} is outside the context of ${contextLength} tokens`,
+        `the prompt has ${ids.length} tokens; the context holds ${capacity} (${ids.length - capacity} too many)`,
+        { hint: "Shorten the prompt." },
       );
   }
 

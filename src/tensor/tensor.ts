@@ -145,6 +145,28 @@ export class Tensor {
     api.ggml_backend_tensor_memset(this.pointer, 0, start * rowBytes, count * rowBytes);
   }
 
+  /** Copies the first `count` rows of the first axis of another tensor of the same type and row shape. */
+  copyRows(from: Tensor, count: number): void {
+    this.#assertAccessible("write");
+    from.#assertAccessible("read");
+    const rowBytes = this.sizeBytes / this.dim(0);
+    const sizeBytes = count * rowBytes;
+    if (from.dtype !== this.dtype || from.sizeBytes / from.dim(0) !== rowBytes)
+      throw new LabError(
+        "bad_input",
+        `rows of ${describeShape(from)} are none of ${describeShape(this)}`,
+      );
+    if (count < 0 || count > Math.min(this.dim(0), from.dim(0)))
+      throw new LabError("bad_input", `${count} rows of ${describeShape(from)}`);
+    const { api } = library();
+    const buffer = new Uint8Array(Math.min(sizeBytes, COPY_BYTES));
+    for (let offset = 0; offset < sizeBytes; offset += buffer.length) {
+      const length = Math.min(buffer.length, sizeBytes - offset);
+      api.ggml_backend_tensor_get(from.pointer, buffer, offset, length);
+      api.ggml_backend_tensor_set(this.pointer, buffer, offset, length);
+    }
+  }
+
   /** The values as 32-bit floats, whatever the type; a copy. */
   read(): Float32Array {
     const bytes = this.readBytes();
@@ -186,6 +208,9 @@ export class Tensor {
     );
   }
 }
+
+/** Copied at a time: stays in a processor's cache on its way. */
+const COPY_BYTES = 1 << 18;
 
 /** What holds the values of a tensor in JavaScript; raw bytes do for every type. */
 const ARRAY_OF: Partial<Record<DType, new (length: number) => ArrayBufferView>> = {
