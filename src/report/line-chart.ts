@@ -102,6 +102,7 @@ function axesOf({ x, y, series }: LineChartOptions): { xAxis: Axis; yAxis: Axis 
       to: WIDTH - MARGIN.right,
       log: x.log ?? false,
       count: 8,
+      whole: series.every((line) => line.x.every(Number.isInteger)),
     }),
     yAxis: createAxis({
       ...yValues,

@@ -51,6 +51,11 @@ describe("an axis", () => {
     expect([low, high]).toEqual([0, 1]);
   });
 
+  test("marks no layer and a half", () => {
+    const { ticks } = createAxis({ low: 0, high: 4, from: 0, to: 1, count: 8, whole: true });
+    expect(labels(ticks)).toEqual(["0", "1", "2", "3", "4"]);
+  });
+
   test("gives a single value room", () => {
     expect(createAxis({ low: 3, high: 3, from: 0, to: 1 }).position(3)).toBeCloseTo(0.5);
   });

@@ -25,11 +25,14 @@ export interface AxisOptions {
   count?: number;
   /** Whether `low` and `high` may move out to the next marks. */
   nice?: boolean;
+  /** Whether there is nothing between two whole numbers: no layer 1.5, no step 0.5. */
+  whole?: boolean;
 }
 
 export function createAxis(options: AxisOptions): Axis {
-  const { from, to, log = false, count = 5, nice = false } = options;
+  const { from, to, log = false, nice = false, whole = false } = options;
   let { low, high } = widen(options);
+  const count = whole ? Math.min(options.count ?? 5, high - low) : (options.count ?? 5);
   if (nice && !log) {
     const step = tickStep(low, high, count);
     low = Math.floor(low / step + 1e-9) * step;
