@@ -1,6 +1,7 @@
 /**
  * The product of f32 matrices, c = a · b, for a and b in any arrangement whose b has values side by side on one axis:
- * both straight, either or both transposed, views with gaps, batches. b may also be f16. c is dense.
+ * both straight, either or both transposed, views with gaps, batches. b may also be f16, or
+ * quantised weights that were packed for the other product, x · wᵀ (`packed-panel.ts`). c is dense.
  *
  *   c(n, m) = Σₖ a(n, k) · b(k, m)        [N, K] · [K, M] → [N, M]
  *
@@ -24,6 +25,7 @@ import { FEW_ROWS, multiplyFewRows } from "./f32-few-rows.ts";
 import { packPanel, type PanelMasks } from "./f32-panel.ts";
 import { multiplyRows } from "./f32-tile.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
+import { decodePanel, panelsPerBlock } from "./packed-panel.ts";
 import {
   mem,
   r10,
@@ -35,6 +37,7 @@ import {
   r8,
   r9,
   rax,
+  rbp,
   rbx,
   rcx,
   rdi,
@@ -93,6 +96,7 @@ const LOCAL = {
   c: 48,
   row: 56,
   left: 64,
+  panel: 72,
   sums: 80,
   masks: 144,
 };
@@ -244,12 +248,20 @@ function multiplyPiece(
 ): void {
   const step = stepLength(shape, level);
   const part = { lanes: LANES[level], columns, masks };
-  const [many, end] = [a.label(), a.label()];
-  a.cmp(r15, FEW_ROWS + 1);
-  a.jumpIf("aboveOrEqual", many);
-  multiplyFewRows(a, shape, part, LOCAL.sums);
-  a.jump(end);
-  a.bind(many);
+  const { packed: type } = shape.b;
+  const end = a.label();
+  if (type === undefined) {
+    const many = a.label();
+    a.cmp(r15, FEW_ROWS + 1);
+    a.jumpIf("aboveOrEqual", many);
+    multiplyFewRows(a, shape, part, LOCAL.sums);
+    a.jump(end);
+    a.bind(many);
+  } else {
+    a.mov(rax, r8);
+    divideBy(a, panelsPerBlock(type, columns));
+    a.store(mem(rsp, LOCAL.panel), rdx);
+  }
   a.mov(r9, 0);
   const loop = a.here();
   a.mov(r10, shape.inner);
@@ -261,7 +273,11 @@ function multiplyPiece(
   a.bind(short);
   a.imul(rcx, r9, shape.b.innerStride);
   a.add(rcx, r13);
-  packPanel(a, shape, part);
+  if (type === undefined) packPanel(a, shape, part);
+  else {
+    a.mov(rbp, mem(rsp, LOCAL.panel));
+    decodePanel(a, shape, { type, columns });
+  }
   a.imul(rsi, r9, shape.a.innerStride);
   a.add(rsi, r12);
   a.mov(rbx, r14);

@@ -1,4 +1,5 @@
 /** What an f32 product is given: sizes, strides and arrangements. */
+import type { WeightType } from "./weight-formats.ts";
 
 /** Rows of a tile. */
 export const TILE_ROWS = 6;
@@ -17,6 +18,8 @@ export interface ProductShape {
     batchStrides: readonly [number, number];
     /** Values are f16 (AVX-512 only). */
     half?: boolean;
+    /** Packed quantised weights `[K, M]` of this type, whose strides are those of its rows and, not always a whole number, its values. */
+    packed?: WeightType;
   };
   /** Products that are computed at once. */
   batch: readonly [number, number];

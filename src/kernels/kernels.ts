@@ -97,6 +97,11 @@ export class Kernels {
     return { address, scratchBytes: isExpanded ? threads * expandedBytes(shape[1]) : 0 };
   }
 
+  /** Whether `f32Product` takes packed weights as its second operand. */
+  get readsPacked(): boolean {
+    return this.multipliesQuantized && this.level === "avx512";
+  }
+
   #find(key: string, assemble: () => Uint8Array): bigint | undefined {
     if (!this.#cache.has(key)) {
       if (this.#cache.size >= MAX_KERNELS) return undefined;

@@ -8,6 +8,7 @@ import {
 } from "../../test/support/guarded-memory.ts";
 import {
   checkQuantizedProduct,
+  checkTransposedProduct,
   quantizedCases,
 } from "../../test/support/quantized-product-fuzz.ts";
 import { activationLayout } from "./activations.ts";
@@ -22,6 +23,15 @@ describe("the quantised product", () => {
     fc.assert(
       fc.property(quantizedCases(3), (test) => {
         if (usable !== undefined) checkQuantizedProduct(usable, test);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it.runIf(usable?.readsPacked)("multiplies along the rows of the same packed weights", () => {
+    fc.assert(
+      fc.property(quantizedCases(3), (test) => {
+        if (usable !== undefined) checkTransposedProduct(usable, test);
       }),
       { numRuns: 100 },
     );

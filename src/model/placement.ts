@@ -20,8 +20,8 @@ export interface Placement {
 
 export interface PlacementOptions {
   mode: Mode;
-  /** Whether the backend may store weights in an order of its own. */
-  repack: boolean;
+  /** Whether weights may lie in another order: `own` allows that of our kernels alone, through which gradients pass. */
+  repack: boolean | "own";
 }
 
 /** Decides for every parameter. Vectors become f32; matrices keep their type in `fast` mode and become f32 in `reference`. */
@@ -51,13 +51,17 @@ export function planPlacement(
     const dtype: DType = mode === "reference" || entry.dtype === "f64" ? "f32" : entry.dtype;
     const isTable = name === "model.embed_tokens.weight";
     const unchanged = dtype === entry.dtype && contiguousRows(source) !== undefined;
-    const mayMove = mode === "fast" && repack && unchanged && !isTable;
-    if (mayMove && backend.kernels?.multipliesQuantized === true && isPackable(dtype, [m, k]))
+    const mayMove = mode === "fast" && repack !== false && unchanged && !isTable;
+    if (mayMove && packs(backend, repack) && isPackable(dtype, [m, k]))
       return { name, source, dtype, target: "interleaved" };
-    const repacked = mayMove ? repackedType(dtype, [m, k]) : undefined;
+    const repacked = mayMove && repack !== "own" ? repackedType(dtype, [m, k]) : undefined;
     const mappable = unchanged && isAligned(source) && (backend.fallback === undefined || isTable);
     return { name, source, dtype, target: repacked ?? (mappable ? "mapped" : "owned") };
   });
+}
+
+function packs({ kernels }: Backend, repack: PlacementOptions["repack"]): boolean {
+  return (repack === "own" ? kernels?.readsPacked : kernels?.multipliesQuantized) === true;
 }
 
 /**

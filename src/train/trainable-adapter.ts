@@ -1,7 +1,7 @@
 /**
- * An adapter under training, over a model whose weights stay as they are: in the mapped file, in whatever type they have
- * there (QLoRA, Dettmers et al. 2023, arXiv 2305.14314, without its number format). Gradients go through W by decoding
- * one matrix at a time. Weights that the processor has repacked cannot be decoded, so none are.
+ * An adapter under training, over a model whose weights stay as they are, in whatever type they have (QLoRA, Dettmers et al.
+ * 2023, arXiv 2305.14314, without its number format). Gradients go through W where it is packed for our kernels by a product of
+ * theirs, else by decoding one matrix at a time. Weights that the backend has repacked cannot be decoded, so none are.
  */
 import { join } from "node:path";
 import type { Random } from "../base/random.ts";
@@ -53,7 +53,7 @@ export class TrainableAdapter implements Trainee {
     const config = configFromCheckpoint(checkpoint);
     const adapter = Adapter.create(lora, { model: config, backend, seed });
     try {
-      const base = await loadWeights(checkpoint, config, backend, { mode: "fast", repack: false });
+      const base = await loadWeights(checkpoint, config, backend, { mode: "fast", repack: "own" });
       return new TrainableAdapter({ config, backend, base, adapter });
     } catch (error) {
       adapter[Symbol.dispose]();
@@ -73,7 +73,7 @@ export class TrainableAdapter implements Trainee {
 
   /** Bytes of the model that are in memory of their own, not in the mapped file. */
   get frozenBytes(): number {
-    return this.#base.memory.ownedBytes;
+    return this.#base.memory.ownedBytes + this.#base.memory.repackedBytes;
   }
 
   /** In training, with the masks of dropout: a module's input rows lose each value with the adapter's probability. */

@@ -57,8 +57,8 @@ const memory = {
   packed: new GuardedMemory(2 ** 17),
   x: new GuardedMemory(2 ** 18),
   bytes: new GuardedMemory(2 ** 17),
-  y: new GuardedMemory(2 ** 16),
-  scratch: new GuardedMemory(2 ** 17),
+  y: new GuardedMemory(2 ** 18),
+  scratch: new GuardedMemory(2 ** 19),
 };
 const caller = new KernelCaller();
 const packType = koffi.proto("void", ["void *", "int", "int", "void *"]);
@@ -96,19 +96,14 @@ function roundedRow(x: Float32Array): Float64Array {
   return out;
 }
 
-/** Packs weights, quantises rows and multiplies: every value is right, and no byte beside the results has changed. */
-export function checkQuantizedProduct(kernels: Kernels, test: QuantizedCase): void {
-  const { type, inner, columns, gap, threads, at, seed } = test;
+/** Packs random weights; their values beside them. */
+function packWeights(
+  kernels: Kernels,
+  { type, inner, columns, threads, at, seed }: QuantizedCase,
+): { packed: Placed; weights: Float32Array } {
   const { blockSize, blockBytes } = WEIGHT_FORMATS[type];
-  const shape = [columns, inner] as const;
-  const rowStride = 4 * (inner + gap);
-  const [pack, quantize, multiply] = [
-    kernels.interleave(type, shape),
-    kernels.quantizeRows(inner, rowStride),
-    kernels.quantizedProduct(type, shape, { rows: Math.max(...test.rows), threads }),
-  ];
-  if (pack === undefined || quantize === undefined || multiply === undefined)
-    expect.fail("no kernel");
+  const pack = kernels.interleave(type, [columns, inner]);
+  if (pack === undefined) expect.fail("no kernel");
   const sizeBytes = columns * (inner / blockSize) * blockBytes;
   const w = memory.w.place(sizeBytes, at);
   randomWeights(type, w, seed);
@@ -122,8 +117,40 @@ export function checkQuantizedProduct(kernels: Kernels, test: QuantizedCase): vo
   for (let thread = 0; thread < threads; thread++)
     packing(BigUint64Array.of(packed.address, w.address), thread, threads, null);
   expect(packed.isUntouchedOutside()).toBe(true);
-  const weights = dequantizeRows(type, Uint8Array.from(w.bytes), columns * inner);
+  return { packed, weights: dequantizeRows(type, Uint8Array.from(w.bytes), columns * inner) };
+}
 
+/** The largest error of values in units of the sum of their terms' magnitudes. */
+function worstError(
+  found: Float32Array,
+  { columns, inner }: { columns: number; inner: number },
+  term: (row: number, column: number, i: number) => number,
+): number {
+  let worst = 0;
+  for (const [at, value] of found.entries()) {
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    let [sum, size] = [0, 0];
+    for (let i = 0; i < inner; i++) {
+      const part = term(row, column, i);
+      sum += part;
+      size += Math.abs(part);
+    }
+    worst = Math.max(worst, Math.abs(sum - value) / (1e-6 + size));
+  }
+  return worst;
+}
+
+/** Packs weights, quantises rows and multiplies: every value is right, and no byte beside the results has changed. */
+export function checkQuantizedProduct(kernels: Kernels, test: QuantizedCase): void {
+  const { type, inner, columns, gap, threads, at, seed } = test;
+  const rowStride = 4 * (inner + gap);
+  const { packed, weights } = packWeights(kernels, test);
+  const quantize = kernels.quantizeRows(inner, rowStride);
+  const multiply = kernels.quantizedProduct(type, [columns, inner], {
+    rows: Math.max(...test.rows),
+    threads,
+  });
+  if (quantize === undefined || multiply === undefined) expect.fail("no kernel");
   const { pitch } = activationLayout(inner);
   for (const rows of test.rows) {
     const x = memory.x.place((rows - 1) * rowStride + 4 * inner, at);
@@ -144,21 +171,60 @@ export function checkQuantizedProduct(kernels: Kernels, test: QuantizedCase): vo
     });
     const placed = [bytes, y, scratch];
     expect(placed.every((memory) => memory.isUntouchedOutside())).toBe(true);
-    const found = readFloats(y);
-    let worst = 0;
-    for (let n = 0; n < rows; n++) {
+    const activations = Array.from({ length: rows }, (_, n) => {
       const start = (n * rowStride) / 4;
-      const row = roundedRow(values.subarray(start, start + inner));
-      for (let m = 0; m < columns; m++) {
-        let [sum, size] = [0, 0];
-        for (let k = 0; k < inner; k++) {
-          const term = (row[k] ?? NaN) * (weights[m * inner + k] ?? NaN);
-          sum += term;
-          size += Math.abs(term);
-        }
-        worst = Math.max(worst, Math.abs(sum - (found[n * columns + m] ?? NaN)) / (1e-6 + size));
-      }
-    }
+      return roundedRow(values.subarray(start, start + inner));
+    });
+    const worst = worstError(
+      readFloats(y),
+      { columns, inner },
+      (n, m, k) => (activations[n]?.[k] ?? NaN) * (weights[m * inner + k] ?? NaN),
+    );
+    expect(worst).toBeLessThan(3e-6);
+  }
+}
+
+/** Packs weights and multiplies along their rows, y = x · w, as gradients do. */
+export function checkTransposedProduct(kernels: Kernels, test: QuantizedCase): void {
+  const { type, inner, columns, gap, threads, at, seed } = test;
+  const { blockSize, blockBytes } = WEIGHT_FORMATS[type];
+  const rowStride = 4 * (columns + gap);
+  const { packed, weights } = packWeights(kernels, test);
+  const multiply = kernels.f32Product(
+    {
+      inner: columns,
+      columns: inner,
+      a: { rowStride, innerStride: 4, batchStrides: [0, 0] },
+      b: {
+        innerStride: (inner / blockSize) * blockBytes,
+        columnStride: (GROUP_ROWS * blockBytes) / blockSize,
+        batchStrides: [0, 0],
+        packed: type,
+      },
+      batch: [1, 1],
+      shared: [1, 1],
+      rowPieces: threads,
+    },
+    threads,
+  );
+  if (multiply === undefined) expect.fail("no kernel");
+  for (const rows of test.rows) {
+    const x = memory.x.place((rows - 1) * rowStride + 4 * columns, at);
+    const values = NOISE.subarray(seed, seed + x.bytes.length / 4);
+    writeFloats(x, values);
+    const y = memory.y.place(4 * rows * inner, at);
+    const scratch = memory.scratch.place(multiply.scratchBytes, at);
+    caller.call(multiply.address, {
+      out: { address: y.address, ne: [inner, rows] },
+      inputs: [x, packed, scratch],
+      threads,
+    });
+    expect([y, scratch].every((placed) => placed.isUntouchedOutside())).toBe(true);
+    const worst = worstError(
+      readFloats(y),
+      { columns: inner, inner: columns },
+      (n, k, m) => (values[(n * rowStride) / 4 + m] ?? NaN) * (weights[m * inner + k] ?? NaN),
+    );
     expect(worst).toBeLessThan(3e-6);
   }
 }

@@ -10,7 +10,7 @@ import {
   type ProductShape,
 } from "../../kernels/f32-shape.ts";
 import { activationLayout } from "../../kernels/activations.ts";
-import { isPackable } from "../../kernels/weight-formats.ts";
+import { GROUP_ROWS, isPackable, WEIGHT_FORMATS } from "../../kernels/weight-formats.ts";
 import type { Pointer } from "../../engine/api.ts";
 import type { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
@@ -100,7 +100,8 @@ function strideOf(t: Tensor, axis: -1 | -2): number {
 function isAddressable(shape: ProductShape): boolean {
   const { a, b, inner, columns, batch } = shape;
   const valueBytes = elementBytes(shape);
-  if (b.innerStride !== valueBytes && b.columnStride !== valueBytes) return false;
+  if (b.packed === undefined && b.innerStride !== valueBytes && b.columnStride !== valueBytes)
+    return false;
   const distances = [
     a.rowStride * TILE_ROWS + a.innerStride * SQUARE,
     b.columnStride * 4 * SQUARE,
@@ -147,6 +148,42 @@ export function packedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
     emit.kernelOperation(c, {
       ...{ name: `mul_mat ${w.dtype} ${w.dim(1)}`, kernel: kernel.address, inputs },
       ...{ dtype: "f32", shape: [x.dim(0), w.dim(0)] },
+    }),
+  );
+}
+
+/** `x · w` of f32 rows `[R, M]` and such weights `[M, K]`, which are decoded a panel at a time: nothing is rounded. */
+export function packedTransposedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
+  const { kernels, threads } = graph.backend;
+  const [m, k] = [w.dim(0), w.dim(1)];
+  if (kernels?.readsPacked !== true || !isPackable(w.dtype, [m, k]))
+    refuse("matmul", [x, w], "no kernel decodes these packed weights");
+  const { blockSize, blockBytes } = WEIGHT_FORMATS[w.dtype];
+  const shape: ProductShape = {
+    inner: m,
+    columns: k,
+    a: { rowStride: strideOf(x, -2), innerStride: strideOf(x, -1), batchStrides: [0, 0] },
+    b: {
+      innerStride: (k / blockSize) * blockBytes,
+      columnStride: (GROUP_ROWS * blockBytes) / blockSize,
+      batchStrides: [0, 0],
+      packed: w.dtype,
+    },
+    batch: [1, 1],
+    shared: [1, 1],
+    rowPieces: 1,
+  };
+  const rows = x.dim(0);
+  const pieces = rowPieces(shape, { rows, width: panelColumns(kernels.level), threads });
+  const kernel = isAddressable(shape)
+    ? kernels.f32Product({ ...shape, rowPieces: pieces }, threads)
+    : undefined;
+  if (kernel === undefined) refuse("matmul", [x, w], "too large for the kernel");
+  const inputs = [x.pointer, w.pointer, ...scratchOf(graph, kernel)];
+  return graph.emit((c) =>
+    emit.kernelOperation(c, {
+      ...{ name: `mul_mat ${w.dtype} ${m}`, kernel: kernel.address, inputs },
+      ...{ dtype: "f32", shape: [rows, k] },
     }),
   );
 }

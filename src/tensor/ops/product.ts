@@ -11,7 +11,12 @@ import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./ch
 import { transposedCopy } from "./copy.ts";
 import { add } from "./elementwise.ts";
 import { packed, reshape, transpose } from "./layout.ts";
-import { kernelProduct, packedProduct, readsTransposedViews } from "./product-kernel.ts";
+import {
+  kernelProduct,
+  packedProduct,
+  packedTransposedProduct,
+  readsTransposedViews,
+} from "./product-kernel.ts";
 
 /**
  * `x · wᵀ`.
@@ -55,10 +60,28 @@ function viewable(t: Tensor): boolean {
   return rowsAreDense(t) && (t.strides.at(-2) ?? 0) >= DTYPES[t.dtype].blockBytes;
 }
 
-/** `a · b`, both f32: `[..., T, K] · [..., K, M]` → `[..., T, M]`. */
+/**
+ * `a · b`: `[..., T, K] · [..., K, M]` → `[..., T, M]`. Both are f32, or `b` is a matrix of quantised weights that were packed
+ * for our kernels.
+ */
 export function matmul(a: Tensor, b: Tensor): Tensor {
+  if (b.interleaved) return matmulPacked(a, b);
   requireFloat32("matmul", a, b);
   return matmulTransposed(a, transposedOperand(b, a));
+}
+
+function matmulPacked(a: Tensor, w: Tensor): Tensor {
+  const op = "matmulPacked";
+  requireFloat32(op, a);
+  if (a.rank < 2 || a.dim(-1) !== w.dim(0)) refuse(op, [a, w], "inner sizes differ");
+  if (a.rank > 2) {
+    const rows = matmulPacked(reshape(a, [-1, a.dim(-1)]), w);
+    return reshape(rows, [...a.shape.slice(0, -1), w.dim(1)]);
+  }
+  const graph = graphOf(op, [a, w]);
+  const pointer = packedTransposedProduct(graph, a, w);
+  const shape = [a.dim(0), w.dim(1)];
+  return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [a, w] } });
 }
 
 /** An operand with its last two axes exchanged, for a product in a graph: a view where the product reads views, else a copy. */

@@ -1,4 +1,5 @@
 /** Gradients of matrix products. */
+import { refuse } from "../../ops/check.ts";
 import { cast } from "../../ops/copy.ts";
 import { contiguous, reshape } from "../../ops/layout.ts";
 import { matmul, matmulTransposed, outerProduct, transposedOperand } from "../../ops/product.ts";
@@ -8,13 +9,18 @@ import type { Tensor } from "../../tensor.ts";
 import { binaryRule, type Rules } from "../rule.ts";
 
 export const productRules: Rules = {
-  // y = x·wᵀ:  dx = dy·w,  dw = dyᵀ·x. A quantised w is decoded for its own product only.
+  // y = x·wᵀ:  dx = dy·w,  dw = dyᵀ·x. A quantised w is decoded for its own product only, a packed one inside of it.
   matmulTransposed: binaryRule(
-    (dy, _, w) => matmul(dy, cast(w, "f32")),
+    (dy, _, w) => matmul(dy, w.interleaved ? w : cast(w, "f32")),
     (dy, x, w) => {
       if (w.rank === 2) return matmulTransposed(turned(dy), turned(x));
       return sumGroups(outerProduct(dy, x), w);
     },
+  ),
+  // y = x·w of packed weights, which have no gradient:  dx = dy·wᵀ
+  matmulPacked: binaryRule(
+    (dy, _, w) => matmulTransposed(dy, w),
+    (_, __, w) => refuse("matmulPacked", [w], "packed weights have no gradient"),
   ),
   // y = aᵀ·b:  da = b·dyᵀ,  db = a·dy
   outerProduct: binaryRule(
