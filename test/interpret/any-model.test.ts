@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { liveBytes } from "../../src/engine/memory.ts";
+import { kernelStatus } from "../../src/kernels/kernels.ts";
 import { LanguageModel, type OpenOptions } from "../../src/generate/language-model.ts";
 import { sweep } from "../../src/interpret/sweep.ts";
 import type { PhiConfig } from "../../src/model/config.ts";
@@ -108,15 +109,19 @@ describe("looking inside works the same with", () => {
       expect(liveBytes()).toBe(before);
     });
 
-  it("gradients through quantised weights: those of the same weights in 32 bits", async () => {
+  it("gradients through quantised weights, packed or not: those of the same weights in 32 bits", async () => {
     const at = "blocks.0.hook_resid_post";
-    const found: Float32Array[] = [];
-    for (const options of [{ repack: false }, { mode: "reference" }] as OpenOptions[]) {
+    const gradient = async (options: OpenOptions): Promise<Float32Array> => {
       await using phi = await LanguageModel.open(file("q4_k_m"), { threads: 1, ...options });
-      found.push((await phi.run(prompt, { metric, gradients: [at] })).gradient(at).values);
+      return (await phi.run(prompt, { metric, gradients: [at] })).gradient(at).values;
+    };
+    const exact = await gradient({ mode: "reference" });
+    // Without our kernels the backend may have repacked them, and then it says that it cannot.
+    const packed = kernelStatus().kernels?.readsPacked === true;
+    for (const options of packed ? [{ repack: false }, {}] : [{ repack: false }]) {
+      const found = await gradient(options);
+      const apart = Math.hypot(...found.map((x, i) => x - (exact[i] as number)));
+      expect(apart).toBeLessThan(0.05 * Math.hypot(...exact));
     }
-    const [a, b] = found as [Float32Array, Float32Array];
-    const apart = Math.hypot(...a.map((x, i) => x - (b[i] as number)));
-    expect(apart).toBeLessThan(0.05 * Math.hypot(...b));
   });
 });

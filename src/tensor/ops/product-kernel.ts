@@ -182,7 +182,7 @@ export function packedTransposedProduct(graph: Graph, x: Tensor, w: Tensor): Poi
   const inputs = [x.pointer, w.pointer, ...scratchOf(graph, kernel)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
-      ...{ name: `mul_mat ${w.dtype} ${m}`, kernel: kernel.address, inputs },
+      ...{ name: `mul_mat f32·${w.dtype} ${m}`, kernel: kernel.address, inputs },
       ...{ dtype: "f32", shape: [rows, k] },
     }),
   );
