@@ -104,6 +104,32 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Choose what to learn from",
+    commands: [
+      {
+        name: "data",
+        summary: "corpora: read, clean, deduplicate, choose and mix",
+        commands: [
+          {
+            name: "ingest",
+            summary: "a corpus from JSONL, Parquet, texts and code",
+            load: async () => (await import("./commands/data.ts")).ingest,
+          },
+          {
+            name: "run",
+            summary: "the stages of a recipe, all shards or one of them",
+            load: async () => (await import("./commands/data.ts")).run,
+          },
+          {
+            name: "merge",
+            summary: "check and join what shards have done",
+            load: async () => (await import("./commands/data.ts")).merge,
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: "Change a model",
     commands: [
       {

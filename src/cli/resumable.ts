@@ -20,4 +20,12 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followTraining(context, (observer) => Job.resume(finetuneJob(observer), folder));
   },
+  data: async (context, folder) => {
+    const [{ Job }, { pipelineJob }, { followPipeline }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../data/job.ts"),
+      import("./data.ts"),
+    ]);
+    await followPipeline(context, await Job.resume(pipelineJob, folder));
+  },
 };

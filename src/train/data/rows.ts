@@ -2,7 +2,7 @@
 import { LabError } from "../../base/errors.ts";
 import { RowProblem } from "./bad-rows.ts";
 import { rowReader, type Example, type FormOptions, type RowReader } from "./forms.ts";
-import { readLines, readWholeText, type ReadOptions } from "./lines.ts";
+import { readLines, readWholeText, type ReadOptions } from "../../base/lines.ts";
 import type { DataFile } from "./sources.ts";
 
 export interface DataRow {

@@ -39,6 +39,19 @@ describe("lines of a file", () => {
     );
   });
 
+  test("are read from Zstandard frames, several in a file too", async () => {
+    // printf 'hello zstd\nline two\n' | zstd -19 | base64
+    const frame = Buffer.from("KLUv/QRooQAAaGVsbG8genN0ZApsaW5lIHR3bwpc6OJE", "base64");
+    const file = write("z.jsonl.zst", Buffer.concat([frame, frame]));
+    expect(texts(await linesOf(file))).toEqual([
+      ...["hello zstd", "line two", "hello zstd", "line two"],
+    ]);
+    for (const damaged of [frame.subarray(0, 20), Buffer.from("no frame at all")])
+      await expect(linesOf(write("cut.zst", damaged))).rejects.toMatchObject({
+        code: "corrupt_file",
+      });
+  });
+
   test("are numbered from 1; the last needs no line feed", async () => {
     expect(await linesOf(write("n.jsonl", "a\n\nb"))).toEqual([
       { number: 1, text: "a" },

@@ -1,9 +1,10 @@
-/** The lines of a text file, plain or gzip-compressed, one at a time: a file of any size takes the memory of a line. */
+/** The lines of a text file, plain or compressed (.gz, .zst), one at a time: a file of any size takes the memory of a line. */
 import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { LabError } from "../../base/errors.ts";
+import { Decompress } from "fzstd";
+import { LabError } from "./errors.ts";
 
 export interface Line {
   /** Counted from 1. */
@@ -28,7 +29,7 @@ const BYTE_ORDER_MARK = Buffer.from("\ufeff");
  * Only a line feed ends a line (with a carriage return before it or not): texts in JSON may hold U+2028 and others that
  * some readers take for line ends. A byte order mark at the start is left out.
  *
- * @throws LabError `not_found`, `corrupt_file` for damaged gzip data or a line that no string can hold, `interrupted`
+ * @throws LabError `not_found`, `corrupt_file` for damaged compressed data or a line that no string can hold, `interrupted`
  */
 export async function* readLines(
   file: string,
@@ -93,7 +94,9 @@ async function* readChunks(
   });
   const stream = file.endsWith(".gz")
     ? pipeline(source, createGunzip({ chunkSize: CHUNK_BYTES }), () => undefined)
-    : source;
+    : file.endsWith(".zst")
+      ? unpackZstd(file, source)
+      : source;
   try {
     for await (const chunk of stream) {
       if (signal?.aborted === true)
@@ -110,4 +113,30 @@ async function* readChunks(
       });
     throw LabError.from(error);
   }
+}
+
+/** What Zstandard frames hold, a few blocks at a time. Node's own decoder is younger than Node 20. */
+async function* unpackZstd(
+  file: string,
+  source: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const ready: Uint8Array[] = [];
+  const decoder = new Decompress((data) => ready.push(data));
+  const feed = (bytes: Uint8Array, isLast: boolean): void => {
+    try {
+      decoder.push(bytes, isLast);
+    } catch (error) {
+      throw new LabError("corrupt_file", `${file}: ${(error as Error).message}`, {
+        hint: "It is no Zstandard file, or it was cut off. Fetch it again, or unpack it.",
+        cause: error,
+      });
+    }
+  };
+  for await (const chunk of source) {
+    feed(chunk, false);
+    for (const data of ready.splice(0))
+      yield Buffer.from(data.buffer, data.byteOffset, data.length);
+  }
+  feed(new Uint8Array(0), true);
+  for (const data of ready.splice(0)) yield Buffer.from(data.buffer, data.byteOffset, data.length);
 }

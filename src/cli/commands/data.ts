@@ -1,0 +1,138 @@
+/** `philab data`: corpora from files, and pipelines over them. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { LabError } from "../../base/errors.ts";
+import { checkObject } from "../../base/schema.ts";
+import { recipeSchema, type Recipe } from "../../data/job.ts";
+import { defineCommand } from "../command.ts";
+import { corpusOut, fullPath, runRecipe } from "../data.ts";
+
+const word = z.string().min(1).optional();
+const shards = z
+  .int()
+  .min(1)
+  .max(99_999)
+  .optional()
+  .describe("parts of the corpus; default: one for each 128 MiB")
+  .meta({ placeholder: "count" });
+
+export const ingest = defineCommand({
+  description:
+    "Reads JSONL and Parquet (a document a row), texts and code (a document a file), compressed or not, into a corpus: a folder of JSONL parts with a manifest of hashes. Rows that are no documents go into quarantine/ with their line numbers.",
+  arguments: {
+    paths: z.array(z.string().min(1)).min(1).describe("files or directories"),
+  },
+  options: {
+    out: corpusOut,
+    source: word
+      .describe("the source's name where rows have none; default: each path's last part")
+      .meta({ placeholder: "name" }),
+    licence: word
+      .describe("its licence where rows have none, such as PSF-2.0")
+      .meta({ placeholder: "name" }),
+    language: word
+      .describe("its language where rows and file names do not say, such as python")
+      .meta({ placeholder: "name" }),
+    textColumn: word
+      .describe("the column with the text; default: text or content")
+      .meta({ placeholder: "name" }),
+    idColumn: word
+      .describe("the column with a name of its own for each row; default: id, or file and line")
+      .meta({ placeholder: "name" }),
+    shards,
+  },
+  examples: [
+    {
+      command: "philab data ingest docs/ notes.jsonl.gz --out corpora/docs --licence MIT",
+      does: "texts of a directory and rows of a file, as one corpus",
+    },
+  ],
+  async run(context) {
+    const { args, options } = context;
+    const { out, shards: count, ...common } = options;
+    const known = Object.fromEntries(
+      Object.entries(common).filter(([, value]) => value !== undefined),
+    );
+    const recipe: Recipe = {
+      name: path.basename(out),
+      sources: args.paths.map((given) => ({ path: given, ...known })),
+      stages: [],
+      ...(count === undefined ? {} : { shards: count }),
+    };
+    await runRecipe(context, { recipe, out });
+  },
+});
+
+const recipeArgument = z.string().min(1).describe("a YAML file: name, sources, stages, shards");
+
+export const run = defineCommand({
+  description:
+    "Runs the stages of a recipe. With --shard, one shard of the current phase: any number of processes, on any machines that share the folder, do theirs at the same time; then `philab data merge`, and again until the corpus is there. What was done is not done again.",
+  arguments: { recipe: recipeArgument },
+  options: {
+    out: corpusOut,
+    shard: word
+      .describe("only this shard, counted from 0: 3/8")
+      .meta({ placeholder: "index/count" }),
+  },
+  examples: [
+    {
+      command: "philab data run recipe.yaml --out corpora/clean",
+      does: "all shards in this process",
+    },
+    {
+      command: "philab data run recipe.yaml --out corpora/clean --shard 3/8",
+      does: "the fourth of eight, in a job array",
+    },
+  ],
+  async run(context) {
+    const { out, shard } = context.options;
+    const recipe = await readRecipe(fullPath(context.args.recipe, context.cwd));
+    await runRecipe(context, { recipe, out, shard });
+  },
+});
+
+export const merge = defineCommand({
+  description:
+    "Checks that the shards of the current phase are all there, whole, and hold no document twice, and merges them. After the last phase the corpus is complete.",
+  arguments: { recipe: recipeArgument },
+  options: { out: corpusOut, shards },
+  examples: [
+    {
+      command: "philab data merge recipe.yaml --out corpora/clean --shards 8",
+      does: "the step between two job arrays",
+    },
+  ],
+  async run(context) {
+    const { out, shards: count } = context.options;
+    const recipe = await readRecipe(fullPath(context.args.recipe, context.cwd));
+    await runRecipe(context, {
+      recipe: count === undefined ? recipe : { ...recipe, shards: count },
+      out,
+      merge: true,
+    });
+  },
+});
+
+/** Paths in a recipe are meant from where the recipe lies. Throws `not_found`, `bad_input`. */
+async function readRecipe(file: string): Promise<Recipe> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw LabError.from(error);
+  });
+  let parsed: unknown;
+  try {
+    parsed = parse(text);
+  } catch (error) {
+    throw new LabError("bad_input", `${file} is no YAML: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  const recipe = checkObject(recipeSchema, parsed, { what: file });
+  const folder = path.dirname(file);
+  return {
+    ...recipe,
+    sources: recipe.sources.map((source) => ({ ...source, path: fullPath(source.path, folder) })),
+  };
+}

@@ -1,0 +1,81 @@
+/** What the commands of `philab data` have in common: paths as they are meant, the job, its progress and its result. */
+import path from "node:path";
+import { z } from "zod";
+import { formatBytes, formatCount, formatFacts } from "../base/format.ts";
+import { expandHome } from "../base/settings.ts";
+import { visibleText } from "../base/terminal.ts";
+import { pipelineJob, type PipelineResult, type Recipe } from "../data/job.ts";
+import { Job } from "../jobs/job.ts";
+import type { CommandContext } from "./command.ts";
+
+type Context = Pick<CommandContext, "output" | "signal" | "folders" | "cwd" | "commandLine">;
+
+/** Where a corpus goes: every command that makes one takes it. */
+export const corpusOut = z
+  .string()
+  .min(1)
+  .describe("the folder of the corpus that is made")
+  .meta({ short: "o", placeholder: "folder" });
+
+/** Runs a recipe as a job, or goes on with the work that lies in `out`. */
+export async function runRecipe(
+  context: Context,
+  { out, ...rest }: { recipe: Recipe; out: string; shard?: string | undefined; merge?: boolean },
+): Promise<void> {
+  const { folders, cwd, commandLine } = context;
+  const { recipe, shard, merge } = rest;
+  const job = await Job.create(pipelineJob, {
+    runsFolder: folders.runs,
+    name: recipe.name,
+    arguments: {
+      recipe: {
+        ...recipe,
+        sources: recipe.sources.map((source) => ({ ...source, path: fullPath(source.path, cwd) })),
+      },
+      out: fullPath(out, cwd),
+      ...(shard === undefined ? {} : { shard }),
+      ...(merge === undefined ? {} : { merge }),
+    },
+    provenance: { command: [...commandLine] },
+  });
+  await followPipeline(context, job);
+}
+
+/** Follows a job of `philab data` to its end. */
+export async function followPipeline(
+  { output, signal }: Pick<Context, "output" | "signal">,
+  job: Job<PipelineResult>,
+): Promise<void> {
+  output.note(`run ${job.record.id}`);
+  using progress = output.progress({ label: job.record.name, unit: "B" });
+  const finished = job.start({ signal });
+  for await (const { step, total, message } of job) {
+    if (message !== undefined && step === undefined) output.warn(message);
+    if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
+  }
+  const result = await finished;
+  progress.finish();
+  output.result({ run: job.record.id, ...result }, () => resultText(result));
+}
+
+function resultText(result: PipelineResult): string {
+  if (!("corpus" in result))
+    return formatFacts([
+      ["phase", String(result.phase + 1)],
+      ["next", result.next],
+    ]);
+  const { folder, documents, textBytes, rejected, quarantined, parts, sha256 } = result.corpus;
+  return formatFacts([
+    ["corpus", visibleText(folder)],
+    ["documents", `${formatCount(documents)} in ${formatCount(parts)} parts`],
+    ["text", formatBytes(textBytes)],
+    ["rejected", formatCount(rejected)],
+    ["bad rows", formatCount(quarantined)],
+    ["sha256", sha256],
+  ]);
+}
+
+/** A path as it was meant where the command was given. */
+export function fullPath(given: string, cwd: string): string {
+  return path.resolve(cwd, expandHome(given));
+}

@@ -1,0 +1,29 @@
+/** The stages that recipes can name, with their options. */
+import { z } from "zod";
+import { LabError } from "../base/errors.ts";
+import { checkObject } from "../base/schema.ts";
+import { didYouMean, listOf } from "../base/suggest.ts";
+import type { Stage } from "./stage.ts";
+
+/** How a stage is made from what a recipe says. */
+export interface StageEntry {
+  options: z.ZodObject;
+  create: (options: never) => Stage;
+}
+
+const STAGES: Readonly<Record<string, StageEntry>> = {};
+
+/** `{use: "clean", …}`: the stage's name and its options. */
+export const stageInputSchema = z.looseObject({ use: z.string().min(1) });
+export type StageInput = z.output<typeof stageInputSchema>;
+
+/** Throws `bad_input` for a stage that nobody knows, and for options that it does not take. */
+export function createStage({ use, ...given }: StageInput): Stage {
+  const entry = Object.hasOwn(STAGES, use) ? STAGES[use] : undefined;
+  const names = Object.keys(STAGES);
+  if (entry === undefined)
+    throw new LabError("bad_input", `there is no stage called ${use}`, {
+      hint: didYouMean(use, names) ?? `There are ${listOf(names, "and")}.`,
+    });
+  return entry.create(checkObject(entry.options, given, { what: `stage ${use}` }) as never);
+}
