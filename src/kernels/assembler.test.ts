@@ -236,6 +236,9 @@ function generalCases(): Case[] {
       assembled("prefetcht0", [place], (a) => {
         a.prefetch(place);
       }),
+      assembled("prefetcht1", [place], (a) => {
+        a.prefetch(place, 2);
+      }),
     );
   }
   cases.push(

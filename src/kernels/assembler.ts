@@ -149,8 +149,9 @@ export class Assembler {
     this.raw([...(register.index > 7 ? [0x41] : []), 0x58 | (register.index & 7)]);
   }
 
-  prefetch(from: Memory): void {
-    this.raw(general64([0x0f, 0x18], 1, from, { wide: false }));
+  /** Fetches a line into the first cache, or the second. */
+  prefetch(from: Memory, cache: 1 | 2 = 1): void {
+    this.raw(general64([0x0f, 0x18], cache, from, { wide: false }));
   }
 
   ret(): void {

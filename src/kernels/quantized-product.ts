@@ -69,8 +69,17 @@ import { shareGroups } from "./work.ts";
 const TILES = [16, 8, 4, 2, 1] as const;
 const FLOAT = 4;
 const LINE = 64;
-/** How far ahead of the block lines are fetched. */
-const PREFETCH_BYTES = 4096;
+
+/**
+ * How far ahead of the block lines are fetched into a cache. Few columns leave the memory no time to be waited for, so lines come
+ * straight into the first cache; many, and q6_k, whose blocks are read from three places at once, go by the second one,
+ * which has room for more lines on their way.
+ */
+const FETCH_STRAIGHT = [{ cache: 1, aheadBytes: 4096 }] as const;
+const FETCH_BY_SECOND = [
+  { cache: 1, aheadBytes: 2048 },
+  { cache: 2, aheadBytes: 8192 },
+] as const;
 
 /** Rows of x from which on groups are decoded once. */
 export const EXPANDED_ROWS = 32;
@@ -145,9 +154,10 @@ interface Tile {
   m: number;
   columns: number;
   reader: BlockReader;
-  /** Bytes and number of the blocks, and whether memory has to be told early. */
+  /** Bytes and number of the blocks, and what is fetched ahead of them. */
   blockBytes: number;
   blocks: number;
+  ahead: typeof FETCH_STRAIGHT | typeof FETCH_BY_SECOND | readonly [];
 }
 
 function packedTile(type: WeightType, sizes: { k: number; m: number; columns: number }): Tile {
@@ -156,6 +166,7 @@ function packedTile(type: WeightType, sizes: { k: number; m: number; columns: nu
     reader: BLOCK_READERS[type],
     blockBytes: packedBlockBytes(type),
     blocks: sizes.k / WEIGHT_FORMATS[type].blockSize,
+    ahead: sizes.columns > 2 || type === "q6_k" ? FETCH_BY_SECOND : FETCH_STRAIGHT,
   };
 }
 
@@ -186,7 +197,7 @@ function multiplyExpanded(
   const tiles = a.here();
   a.mov(rdx, rdi);
   multiplyBlocks(a, {
-    ...{ k, m, columns, blockBytes: EXPANDED_BYTES, blocks: k / 32 },
+    ...{ k, m, columns, blockBytes: EXPANDED_BYTES, blocks: k / 32, ahead: [] },
     reader: expandedReader(reader.correction),
   });
   nextTile(a, { k, m, columns });
@@ -206,8 +217,9 @@ function nextTile(
 }
 
 /** One tile, from the weights at rdx. */
-function multiplyBlocks(a: Assembler, { k, m, columns, reader, blockBytes, blocks }: Tile): void {
+function multiplyBlocks(a: Assembler, tile: Tile): void {
   const { v } = a;
+  const { k, m, columns, reader, blockBytes, blocks, ahead } = tile;
   const layout = activationLayout(k);
   const [scale, second] = [zmm(8), zmm(9)];
   const [first, other] = [zmm(10), zmm(11)];
@@ -220,10 +232,9 @@ function multiplyBlocks(a: Assembler, { k, m, columns, reader, blockBytes, block
   reader.begin(a);
   const lines = blockBytes / LINE / reader.parts;
   for (let part = 0; part < reader.parts; part++) {
-    // One column is read at the speed of memory, if the next lines are on their way.
-    if (columns === 1)
-      for (let line = Math.ceil(part * lines); line < (part + 1) * lines; line++)
-        a.prefetch(mem(rdx, PREFETCH_BYTES + LINE * line));
+    for (let line = Math.ceil(part * lines); line < (part + 1) * lines; line++)
+      for (const { cache, aheadBytes } of ahead)
+        a.prefetch(mem(rdx, aheadBytes + LINE * line), cache);
     reader.load(a, part);
     for (let n = 0; n < columns; n++) {
       /** A value of each block, in all lanes. */
