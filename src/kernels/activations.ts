@@ -40,6 +40,7 @@ import {
   zmm,
   type Vector,
 } from "./operands.ts";
+import { acrossLanes } from "./rows.ts";
 
 const BLOCK = 32;
 const LINE = 64;
@@ -79,17 +80,6 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
   const values = [zmm(0), zmm(1)] as const;
   const [left, right, total, spare] = [zmm(2), zmm(3), zmm(4), zmm(5)];
   const [magnitude, least, largest, inverse] = [zmm(16), zmm(17), zmm(18), zmm(19)];
-  /** The combination of all lanes, in every lane. */
-  const acrossLanes = (x: Vector, combine: (to: Vector, p: Vector, q: Vector) => void): void => {
-    v.vshuff32x4(spare, x, x, 0x4e);
-    combine(x, x, spare);
-    v.vshuff32x4(spare, x, x, 0xb1);
-    combine(x, x, spare);
-    v.vshufps(spare, x, x, 0x4e);
-    combine(x, x, spare);
-    v.vshufps(spare, x, x, 0xb1);
-    combine(x, x, spare);
-  };
   const storeFirst = (offset: number, base: typeof rsi, from: Vector): void => {
     v.vstoreups(masked(mem(base, offset), 1), from);
   };
@@ -128,7 +118,7 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
     v.vpandd(left, values[0], magnitude);
     v.vpandd(right, values[1], magnitude);
     v.vpmaxud(left, left, right);
-    acrossLanes(left, v.vpmaxud);
+    acrossLanes(a, left, spare, v.vpmaxud);
     v.vmaxps(left, least, left); // a NaN stays
     v.vdivps(right, largest, left);
     v.vmulps(left, left, inverse); // s
@@ -137,7 +127,7 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
       v.vmulps(x, x, right);
       v.vcvtps2dq(x, x);
       v.vpmovdb(mem(rdx, 16 * i), x);
-      acrossLanes(x, v.vpaddd);
+      acrossLanes(a, x, spare, v.vpaddd);
     }
     v.vpaddd(total, values[0], values[1]);
     v.vcvtdq2ps(spare, total);

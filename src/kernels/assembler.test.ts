@@ -151,7 +151,7 @@ function vectorCases(): Case[] {
   add("vinserti32x4", [zmm(3), zmm(19), mem(r9, 160), 3]);
   add("vinserti32x4", [zmm(21), zmm(2), mem(rsp, 100), 1]);
   add("vperm2f128", [ymm(1), ymm(9), ymm(12), 0x31]);
-  for (const name of ["vmovups", "vcvtdq2ps", "vcvtps2dq"] as const)
+  for (const name of ["vmovups", "vcvtdq2ps", "vcvtps2dq", "vsqrtps"] as const)
     for (const place of PLACES) {
       add(name, [zmm(18), place]);
       add(name, [ymm(6), place]);

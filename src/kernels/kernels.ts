@@ -5,15 +5,18 @@
  * processor lacks the instructions, or the system refuses executable memory, ggml computes everything.
  */
 import { LabError } from "../base/errors.ts";
+import { assembleAdamW } from "./adamw.ts";
 import { assembleQuantizeRows } from "./activations.ts";
 import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
 import { executableCopy } from "./executable-memory.ts";
 import { assembleF32Product, scratchBytes } from "./f32-product.ts";
 import type { ProductShape } from "./f32-shape.ts";
 import { assembleGelu } from "./gelu.ts";
+import { assembleGeluBackward } from "./gelu-backward.ts";
 import { assembleInterleave } from "./interleave.ts";
 import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
 import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
+import { assembleStandardizeBackward } from "./standardize-backward.ts";
 import type { VectorLevel } from "./vector-level.ts";
 import type { WeightType } from "./weight-formats.ts";
 
@@ -68,8 +71,27 @@ export class Kernels {
     return this.#find(`gelu ${width}`, () => assembleGelu(width, factors));
   }
 
-  /** softmax(scale · x + mask) in place. */
+  /** What comes back through it. */
+  geluBackward(width: number, factors: { k: number; c: number }): bigint | undefined {
+    if (this.level !== "avx512") return undefined;
+    return this.#find(`gelu back ${width}`, () => assembleGeluBackward(width, factors));
+  }
+
+  /** What comes back through the normalisation of rows of `width` values; undefined without AVX-512. */
+  standardizeBackward(width: number, eps: number): bigint | undefined {
+    if (this.level !== "avx512") return undefined;
+    return this.#find(`norm back ${width} ${eps}`, () => assembleStandardizeBackward(width, eps));
+  }
+
+  /** A step of AdamW with what surrounds it; undefined without AVX-512. */
+  adamw(width: number): bigint | undefined {
+    if (this.level !== "avx512") return undefined;
+    return this.#find(`adamw ${width}`, () => assembleAdamW(width));
+  }
+
+  /** softmax(scale · x + mask), in place or not; undefined without AVX-512. */
   maskedSoftmax(shape: MaskedSoftmaxShape): bigint | undefined {
+    if (this.level !== "avx512") return undefined;
     return this.#find(`softmax ${JSON.stringify(shape)}`, () => assembleMaskedSoftmax(shape));
   }
 

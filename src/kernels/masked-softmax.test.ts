@@ -11,7 +11,11 @@ import { kernelStatus } from "./kernels.ts";
 
 const { kernels } = kernelStatus("");
 const usable = kernels?.level === "avx512" ? kernels : undefined;
-const [values, masks] = [new GuardedMemory(2 ** 16), new GuardedMemory(2 ** 15)];
+const [values, results, masks] = [0, 1, 2].map(() => new GuardedMemory(2 ** 16)) as [
+  GuardedMemory,
+  GuardedMemory,
+  GuardedMemory,
+];
 const caller = new KernelCaller();
 const HALF_NEGATIVE_INFINITY = 0xfc00;
 
@@ -20,20 +24,26 @@ interface Call {
   sizes: readonly [number, number, number, number];
   scale: number;
   maskPerBatch: boolean;
+  half: boolean;
+  inPlace: boolean;
   at: "start" | "end";
   threads: number;
 }
 
 /** The softmax of `x` under a mask of hidden places, both for all rows one after another. */
 function run(call: Call, x: ArrayLike<number>, hidden: readonly boolean[]): Float32Array {
-  const { sizes, scale, maskPerBatch, at, threads } = call;
-  const kernel = usable?.maskedSoftmax({ width: sizes[0], scale, maskPerBatch }) ?? 0n;
-  const out = values.place(4 * x.length, at);
-  writeFloats(out, x);
-  const mask = masks.place(2 * hidden.length, at);
-  const bits = Uint16Array.from(hidden, (isHidden) => (isHidden ? HALF_NEGATIVE_INFINITY : 0));
+  const { sizes, scale, maskPerBatch, half, inPlace, at, threads } = call;
+  const kernel = usable?.maskedSoftmax({ width: sizes[0], scale, maskPerBatch, half }) ?? 0n;
+  const given = values.place(4 * x.length, at);
+  writeFloats(given, x);
+  const out = inPlace ? given : results.place(4 * x.length, at);
+  const mask = masks.place((half ? 2 : 4) * hidden.length, at);
+  const bits = half
+    ? Uint16Array.from(hidden, (isHidden) => (isHidden ? HALF_NEGATIVE_INFINITY : 0))
+    : Float32Array.from(hidden, (isHidden) => (isHidden ? -Infinity : 0));
   mask.bytes.set(new Uint8Array(bits.buffer));
-  caller.call(kernel, { out: { address: out.address, ne: sizes }, inputs: [out, mask], threads });
+  const operands = { out: { address: out.address, ne: sizes }, inputs: [given, mask] };
+  caller.call(kernel, { ...operands, threads });
   expect(out.isUntouchedOutside() && mask.isUntouchedOutside()).toBe(true);
   return readFloats(out);
 }
@@ -52,6 +62,8 @@ describe("the masked softmax", () => {
           sizes,
           scale: fc.double({ min: 0.01, max: 3, noNaN: true }).map(Math.fround),
           maskPerBatch: fc.boolean(),
+          half: fc.boolean(),
+          inPlace: fc.boolean(),
           at: fc.constantFrom("start" as const, "end" as const),
           threads: fc.integer({ min: 1, max: 3 }),
         }),
@@ -94,6 +106,7 @@ describe("the masked softmax", () => {
     x[3] = NaN;
     const call: Call = {
       ...{ sizes: [20, 2, 1, 1], scale: 1, maskPerBatch: false, at: "end", threads: 1 },
+      ...{ half: true, inPlace: true },
     };
     const found = run(call, x, Array<boolean>(40).fill(false));
     expect([...found.subarray(0, 20)].every(Number.isNaN)).toBe(true);

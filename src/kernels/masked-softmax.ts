@@ -1,19 +1,19 @@
 /**
- * softmax(scale · x + mask) over rows, in place: for attention, whose scores nobody else reads.
+ * softmax(scale · x + mask) over rows, in place for attention, whose scores nobody else reads, or beside x.
  *
  *   t = scale · x + mask      m = max t      e = exp(t − m)      y = e / Σ e
  *
  * Masked values become exactly 0. A NaN makes its row NaN.
  *
- * Inputs of the operation: x (which is also its result), mask as f16 `[T, S]` for each outer batch or for all.
+ * Inputs of the operation: x (which may also be its result), mask as f16 or f32 `[T, S]` for each outer batch or for all.
  *
  * | register | holds |
  * |---|---|
  * | r8, r9 | the next row and the number of rows |
- * | r10, r11 | x, mask |
+ * | r10, r11, rbp | the result, mask, x |
  * | r12, r13 | T, and rows of one outer batch |
  * | r14 | threads |
- * | rcx, rsi | the row's x and mask |
+ * | rcx, rsi, rbx | the row's result, mask and x |
  * | rax, rdx | values left; division |
  * | vectors 0 … 3, 16 … 28 | t and e: `exponential.ts` |
  * | 4, 5, 6 | maximum, sum, between |
@@ -23,6 +23,7 @@ import { Assembler } from "./assembler.ts";
 import { exponential, ONE, prepareExponential, setLanes } from "./exponential.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
 import {
+  indexed,
   masked,
   mem,
   r10,
@@ -33,6 +34,8 @@ import {
   r8,
   r9,
   rax,
+  rbp,
+  rbx,
   rcx,
   rdx,
   rsi,
@@ -40,6 +43,7 @@ import {
   type Memory,
   type Vector,
 } from "./operands.ts";
+import { acrossLanes } from "./rows.ts";
 
 const LANES = 16;
 export interface MaskedSoftmaxShape {
@@ -48,24 +52,29 @@ export interface MaskedSoftmaxShape {
   scale: number;
   /** Whether each outer batch has a mask of its own. */
   maskPerBatch: boolean;
+  /** Whether the mask is f16, not f32. */
+  half: boolean;
 }
 
 export function assembleMaskedSoftmax({
   width,
   scale,
   maskPerBatch,
+  half,
 }: MaskedSoftmaxShape): Uint8Array {
   const a = new Assembler();
   const { v } = a;
   const [t, e, most, total, spare] = [zmm(0), zmm(3), zmm(4), zmm(5), zmm(6)];
   const [factor, none] = [zmm(29), zmm(30)];
   const rest = width % LANES;
+  const maskBytes = half ? 2 : 4;
   /** Runs `body` over the row: at whole vectors, then at what is left, in a mask. */
   const eachVector = (body: (isCut: boolean) => void): void => {
     const loop = (): void => {
       body(false);
       a.add(rcx, 4 * LANES);
-      a.add(rsi, 2 * LANES);
+      a.add(rbx, 4 * LANES);
+      a.add(rsi, maskBytes * LANES);
       a.sub(rax, 1);
     };
     if (width >= LANES) {
@@ -77,21 +86,11 @@ export function assembleMaskedSoftmax({
     if (rest > 0) body(true);
     const whole = Math.floor(width / LANES);
     a.sub(rcx, 4 * LANES * whole);
-    a.sub(rsi, 2 * LANES * whole);
+    a.sub(rbx, 4 * LANES * whole);
+    a.sub(rsi, maskBytes * LANES * whole);
   };
   const cut = <T extends Vector | Memory>(operand: T, isCut: boolean, zeroing = false): T =>
     isCut ? masked(operand, 1, { zeroing }) : operand;
-  const acrossLanes = (x: Vector, combine: (to: Vector, b: Vector, c: Vector) => void): void => {
-    for (const control of [0x4e, 0xb1]) {
-      v.vshuff32x4(spare, x, x, control);
-      combine(x, x, spare);
-    }
-    for (const control of [0x4e, 0xb1]) {
-      v.vshufps(spare, x, x, control);
-      combine(x, x, spare);
-    }
-  };
-
   kernelFunction(a, { localBytes: 0 }, () => {
     prepareExponential(a);
     setLanes(a, factor, scale);
@@ -110,11 +109,13 @@ export function assembleMaskedSoftmax({
     a.imul(r9, size(3));
     loadOutput(a, r10);
     loadInput(a, r11, 1);
+    loadInput(a, rbp, 0);
     const end = a.label();
     const rows = a.here();
     a.cmp(r8, r9);
     a.jumpIf("aboveOrEqual", end);
     a.imul(rcx, r8, 4 * width);
+    a.lea(rbx, indexed(rbp, rcx));
     a.add(rcx, r10);
     a.mov(rax, r8);
     a.mov(rdx, 0);
@@ -127,18 +128,19 @@ export function assembleMaskedSoftmax({
       a.imul(rax, r12);
       a.add(rsi, rax);
     }
-    a.imul(rsi, rsi, 2 * width);
+    a.imul(rsi, rsi, maskBytes * width);
     a.add(rsi, r11);
 
     v.vmovups(most, none);
     eachVector((isCut) => {
-      v.vcvtph2ps(cut(t, isCut, true), mem(rsi));
-      v.vmovups(cut(spare, isCut, true), mem(rcx));
+      if (half) v.vcvtph2ps(cut(t, isCut, true), mem(rsi));
+      else v.vmovups(cut(t, isCut, true), mem(rsi));
+      v.vmovups(cut(spare, isCut, true), mem(rbx));
       v.vfmadd231ps(t, spare, factor);
       v.vstoreups(cut(mem(rcx), isCut), t);
       v.vmaxps(cut(most, isCut), most, t);
     });
-    acrossLanes(most, v.vmaxps);
+    acrossLanes(a, most, spare, v.vmaxps);
     v.vpxord(total, total, total);
     eachVector((isCut) => {
       v.vmovups(cut(t, isCut, true), mem(rcx));
@@ -147,7 +149,7 @@ export function assembleMaskedSoftmax({
       v.vstoreups(cut(mem(rcx), isCut), e);
       v.vaddps(cut(total, isCut), total, e);
     });
-    acrossLanes(total, v.vaddps);
+    acrossLanes(a, total, spare, v.vaddps);
     v.vdivps(total, ONE, total); // 1 / Σ e
     eachVector((isCut) => {
       v.vmulps(cut(t, isCut, true), total, mem(rcx));

@@ -57,6 +57,7 @@ const LOADS = {
   vpbroadcastd: { map: 2, prefix: 1, opcode: 0x58, tuple: "element4" },
   vcvtdq2ps: { map: 1, prefix: 0, opcode: 0x5b },
   vcvtps2dq: { map: 1, prefix: 1, opcode: 0x5b },
+  vsqrtps: { map: 1, prefix: 0, opcode: 0x51 },
   vcvtph2ps: { map: 2, prefix: 1, opcode: 0x13, tuple: "half" },
   vpmovzxbd: { map: 2, prefix: 1, opcode: 0x31, tuple: "quarter" },
   vpmovsxbd: { map: 2, prefix: 1, opcode: 0x21, tuple: "quarter" },

@@ -234,10 +234,12 @@ function updateGraph(
   const numbers = slots.map(({ parameter, gradient, state, rule }) => {
     const own = graph.input("f32", [rule.numbers.count]);
     const row = slice(clip, { axis: 0, start: 0, length: gradient.dim(-1) });
-    const clipped = mul(graph.use(gradient), row);
-    const update = { graph, weights: parameter, gradient: clipped, state, numbers: own };
-    graph.require(rule.record(update));
-    graph.require(clear(graph, gradient));
+    const update = { graph, weights: parameter, state, numbers: own };
+    const whole = rule.recordWhole?.({ ...update, gradient, factor: row });
+    if (whole === undefined) {
+      graph.require(rule.record({ ...update, gradient: mul(graph.use(gradient), row) }));
+      graph.require(clear(graph, gradient));
+    } else graph.require(whole);
     return own;
   });
   graph.allocate();

@@ -5,7 +5,7 @@ import { transpose } from "./ops/layout.ts";
 import { assign } from "./ops/lookup.ts";
 import { matmul, matmulTransposed } from "./ops/product.ts";
 import { sumAll } from "./ops/reduce.ts";
-import { adamwStep, sgdStep } from "./ops/update.ts";
+import { adamwStep, adamwWholeStep, sgdStep } from "./ops/update.ts";
 import type { Tensor } from "./tensor.ts";
 
 export interface AdamWSettings {
@@ -69,6 +69,13 @@ export interface UpdateRule {
     state: readonly Tensor[];
     numbers: Tensor;
   }) => Tensor;
+  /**
+   * The same with what surrounds it, where it can be had in one: the gradient is multiplied by `factor` first and is 0 after.
+   * Undefined where it cannot.
+   */
+  recordWhole?: (
+    update: Parameters<UpdateRule["record"]>[0] & { factor: Tensor },
+  ) => Tensor | undefined;
 }
 
 export function updateRule(settings: OptimizerSettings, shape: readonly number[]): UpdateRule {
@@ -107,6 +114,10 @@ function adamw({
     record: ({ weights, gradient, state, numbers }) => {
       const [m, v] = state as [Tensor, Tensor];
       return adamwStep(weights, { gradient, m, v, settings: numbers });
+    },
+    recordWhole: ({ weights, gradient, state, numbers, factor }) => {
+      const [m, v] = state as [Tensor, Tensor];
+      return adamwWholeStep(weights, { gradient, m, v, settings: numbers, factor });
     },
   };
 }

@@ -9,7 +9,7 @@ import { library } from "../../engine/library.ts";
 import { broadcastsTo } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, requireFinite, requireFloat32, rowsAreDense } from "./check.ts";
-import { contiguous, denseRows, permute } from "./layout.ts";
+import { contiguous, denseRows, packed, permute } from "./layout.ts";
 import { kernelProduct } from "./product-kernel.ts";
 
 /**
@@ -38,9 +38,11 @@ export function softmax(
       refuse("softmax", [x, mask], "the mask does not fit the scores");
   }
   const graph = graphOf("softmax", [x]);
-  const pointer = graph.emit((c) =>
-    library().api.ggml_soft_max_ext(c, dense.pointer, mask?.pointer ?? null, scale, 0),
-  );
+  const pointer =
+    kernelSoftmax(dense, mask, scale) ??
+    graph.emit((c) =>
+      library().api.ggml_soft_max_ext(c, dense.pointer, mask?.pointer ?? null, scale, 0),
+    );
   return graph.result(pointer, {
     dtype: "f32",
     shape: x.shape,
@@ -50,6 +52,22 @@ export function softmax(
       settings: { scale },
     },
   });
+}
+
+/** A mask for all rows, or one for each of the outermost axis, on a kernel of our own. */
+function kernelSoftmax(x: Tensor, mask: Tensor | undefined, scale: number): Pointer | undefined {
+  const graph = graphOf("softmax", [x]);
+  if (mask === undefined || x.rank !== 4 || mask.rank !== 4 || mask.dim(1) !== 1) return undefined;
+  const kernel = graph.backend.kernels?.maskedSoftmax({
+    width: x.dim(-1),
+    scale,
+    maskPerBatch: mask.dim(0) > 1,
+    half: mask.dtype === "f16",
+  });
+  if (kernel === undefined) return undefined;
+  const inputs = [packed(x).pointer, packed(mask).pointer];
+  const call = { name: "soft_max", kernel, inputs, dtype: "f32", shape: x.shape } as const;
+  return graph.emit((c) => emit.kernelOperation(c, call));
 }
 
 /**
@@ -158,7 +176,7 @@ function kernelAttention(
   if (kernels?.readsHalf !== true || !types.includes(k.dtype) || !types.includes(v.dtype))
     return undefined;
   const width = k.dim(2);
-  const kernel = kernels.maskedSoftmax({ width, scale, maskPerBatch: mask.dim(0) > 1 });
+  const kernel = kernels.maskedSoftmax({ width, scale, maskPerBatch: mask.dim(0) > 1, half: true });
   if (kernel === undefined) return undefined;
   const scores = kernelProduct(graph, q, k);
   if (scores === undefined) return undefined;

@@ -1,12 +1,12 @@
 /** Operations on each value: sums and products with broadcasting, and functions of one value. All in f32. */
 import type { FunctionName } from "../../engine/api.ts";
-import * as emit from "../../engine/emit.ts";
 import { library } from "../../engine/library.ts";
 import { broadcastShapes, sameShape, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, requireFinite, requireFloat32 } from "./check.ts";
 import { broadcastTo } from "./copy.ts";
 import { contiguous, denseRows, packed } from "./layout.ts";
+import { rowOperation } from "./row-kernel.ts";
 
 type Binary = "add" | "sub" | "mul" | "div";
 
@@ -161,15 +161,5 @@ export function gelu(x: Tensor): Tensor {
 /** GELU in one pass on a kernel of our own, as exact as `gelu`; undefined where there is none. */
 function kernelGelu(op: string, x: Tensor): Tensor | undefined {
   requireFloat32(op, x);
-  const graph = graphOf(op, [x]);
-  const width = x.dim(-1);
-  const kernel = width < MAX_WIDTH ? graph.backend.kernels?.gelu(width, GELU) : undefined;
-  if (kernel === undefined) return undefined;
-  const dense = packed(x);
-  const call = { name: op, kernel, inputs: [dense.pointer], dtype: "f32", shape: x.shape } as const;
-  const pointer = graph.emit((c) => emit.kernelOperation(c, call));
-  return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op, inputs: [dense] } });
+  return rowOperation(op, [x], (kernels, width) => kernels.gelu(width, GELU));
 }
-
-/** Distances inside a kernel are 32-bit numbers of bytes. */
-const MAX_WIDTH = 2 ** 29;

@@ -70,6 +70,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return matmulTransposed(a, transposedOperand(b, a));
 }
 
+/** A product of gradients, which have no derivative in their turn. */
 function matmulPacked(a: Tensor, w: Tensor): Tensor {
   const op = "matmulPacked";
   requireFloat32(op, a);

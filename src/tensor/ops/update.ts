@@ -3,6 +3,7 @@
  * `require`d of the graph, which makes its changes in that order; it stands for the changed tensor.
  */
 import type { Pointer } from "../../engine/api.ts";
+import * as emit from "../../engine/emit.ts";
 import { library } from "../../engine/library.ts";
 import type { Graph } from "../graph.ts";
 import { sameShape } from "../shape.ts";
@@ -84,6 +85,36 @@ export function adamwStep(
     graphOf(op, [g, settings]),
     { target: weights, others: [g, m, v, settings] },
     create,
+  );
+}
+
+/**
+ * Clips, steps and clears in one pass over memory: the gradient is multiplied by `factor`, used as `adamwStep` does, and set to 0.
+ * Undefined where there is no kernel of our own for it.
+ *
+ * @param factor - f32, whose first value counts
+ */
+export function adamwWholeStep(
+  weights: Tensor,
+  {
+    gradient,
+    m,
+    v,
+    settings,
+    factor,
+  }: { gradient: Tensor; m: Tensor; v: Tensor; settings: Tensor; factor: Tensor },
+): Tensor | undefined {
+  const op = "adamwWholeStep";
+  requireStored(op, [weights, gradient, m, v]);
+  requireStep(op, weights, { gradient, settings, count: 7 });
+  requireFloat32(op, factor);
+  const graph = graphOf(op, [settings, factor]);
+  const kernel = graph.backend.kernels?.adamw(weights.dim(-1));
+  if (kernel === undefined) return undefined;
+  const others = [gradient, m, v, settings, factor];
+  const inputs = others.map(({ pointer }) => pointer);
+  return change(op, graph, { target: weights, others }, (c) =>
+    emit.kernelInPlace(c, weights.pointer, { name: "adamw", kernel, inputs }),
   );
 }
 

@@ -15,6 +15,7 @@ import {
   sub,
 } from "../../ops/elementwise.ts";
 import { sumTo } from "../../ops/reduce.ts";
+import { rowOperation } from "../../ops/row-kernel.ts";
 import type { Tensor } from "../../tensor.ts";
 import { binaryRule, unaryRule, type Rules } from "../rule.ts";
 
@@ -72,6 +73,10 @@ const TINY = 1e-30;
  * from ggml's fast silu, and is exact where x is large and x·g larger; σ(z) is 1 − σ(−z).
  */
 function geluBackward(dy: Tensor, x: Tensor): Tensor {
+  const own = rowOperation("geluBackward", [dy, x], (kernels, width) =>
+    kernels.geluBackward(width, GELU),
+  );
+  if (own !== undefined) return own;
   const { k, c } = GELU;
   const square = mul(x, x);
   const negative = scale(mul(x, scale(square, c, k)), -1, -TINY); // −z

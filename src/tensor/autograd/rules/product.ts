@@ -1,5 +1,4 @@
 /** Gradients of matrix products. */
-import { refuse } from "../../ops/check.ts";
 import { cast } from "../../ops/copy.ts";
 import { contiguous, reshape } from "../../ops/layout.ts";
 import { matmul, matmulTransposed, outerProduct, transposedOperand } from "../../ops/product.ts";
@@ -16,11 +15,6 @@ export const productRules: Rules = {
       if (w.rank === 2) return matmulTransposed(turned(dy), turned(x));
       return sumGroups(outerProduct(dy, x), w);
     },
-  ),
-  // y = x·w of packed weights, which have no gradient:  dx = dy·wᵀ
-  matmulPacked: binaryRule(
-    (dy, _, w) => matmulTransposed(dy, w),
-    (_, __, w) => refuse("matmulPacked", [w], "packed weights have no gradient"),
   ),
   // y = aᵀ·b:  da = b·dyᵀ,  db = a·dy
   outerProduct: binaryRule(

@@ -3,6 +3,7 @@ import { rmsNormalizeBackward } from "../../ops/backward.ts";
 import { scale, sub } from "../../ops/elementwise.ts";
 import { broadcastTo } from "../../ops/copy.ts";
 import { meanLast } from "../../ops/reduce.ts";
+import { rowOperation } from "../../ops/row-kernel.ts";
 import type { Tensor } from "../../tensor.ts";
 import { unaryRule, type Rules } from "../rule.ts";
 
@@ -19,10 +20,15 @@ export const rowRules: Rules = {
   rmsNormalize: unaryRule((dy, x, _, settings) => rmsNormalizeBackward(dy, x, epsOf(settings))),
 
   // y = c/√(mean(c²) + eps) with c = x − mean(x): the derivative above, then that of c, which is c's own formula
-  standardize: unaryRule((dy, x, _, settings) =>
-    centred(rmsNormalizeBackward(dy, centred(x), epsOf(settings))),
-  ),
+  standardize: unaryRule((dy, x, _, settings) => standardizeBackward(dy, x, epsOf(settings))),
 };
+
+function standardizeBackward(dy: Tensor, x: Tensor, eps: number): Tensor {
+  const own = rowOperation("standardizeBackward", [dy, x], (kernels, width) =>
+    kernels.standardizeBackward(width, eps),
+  );
+  return own ?? centred(rmsNormalizeBackward(dy, centred(x), eps));
+}
 
 function centred(x: Tensor): Tensor {
   return sub(x, meanLast(x));
