@@ -19,3 +19,19 @@ export {
   type Transform,
   type Verdict,
 } from "./stage.ts";
+export { Random } from "../base/random.ts";
+export { crossValidate, type Fit } from "./judge/cross-validate.ts";
+export {
+  calibration,
+  chooseThreshold,
+  precisionRecall,
+  rocAuc,
+  rocCurve,
+  type Judged,
+  type ThresholdRule,
+} from "./judge/curves.ts";
+export { embed, type EmbedOptions } from "./judge/embed.ts";
+export { execute, type Execution } from "./judge/execute.ts";
+export { fitForest, forestScore, type Forest, type ForestOptions } from "./judge/forest.ts";
+export { fitLinear, linearScore, type Linear, type LinearOptions } from "./judge/linear.ts";
+export { fitNgrams, ngramScore, type NgramModel, type NgramOptions } from "./judge/ngrams.ts";

@@ -5,4 +5,5 @@ export { loadTokenizer, readTokenizerData } from "./load.ts";
 export type { Merge } from "./merge-table.ts";
 export type { EncodeOptions, Tokenizer } from "./tokenizer.ts";
 export type { IncrementalDecoder } from "./utf8.ts";
+export { trainTokenizer, type TokenizerTraining, type TrainedTokenizer } from "./train.ts";
 export { tokenizerFiles, type TokenizerFiles } from "./write.ts";

@@ -4,6 +4,7 @@ export { BatchStream, type Batch, type BatchOptions } from "./data/batches.ts";
 export { type Dataset } from "./data/dataset.ts";
 export { loadData, type DataReport, type LoadOptions } from "./data/load.ts";
 export { finetune, finetuneJob, type FinetuneOptions } from "./finetune.ts";
+export { Job } from "../jobs/job.ts";
 export { grow, grownConfig } from "./grow.ts";
 export { TrainingLoop, type LoopContext, type Training } from "./loop.ts";
 export { readMetrics, type StepMetrics } from "./metrics.ts";
