@@ -8,7 +8,7 @@ export interface Judged {
 }
 
 /** Examples of each class; throws `bad_input` where one has none, since nothing can be said then. */
-export function countClasses(judged: readonly Judged[]): { good: number; bad: number } {
+function countClasses(judged: readonly Judged[]): { good: number; bad: number } {
   const good = judged.filter((one) => one.good).length;
   const bad = judged.length - good;
   if (good === 0 || bad === 0)

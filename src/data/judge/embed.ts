@@ -12,7 +12,7 @@ export interface EmbedOptions {
   onProgress?: ((done: number) => void) | undefined;
 }
 
-export const DEFAULT_EMBED_TOKENS = 128;
+const DEFAULT_EMBED_TOKENS = 128;
 /** Of a token, in any text that is worth reading. */
 const MAX_CHARACTERS = 64;
 

@@ -13,9 +13,8 @@ export type Execution = "verified" | "failed" | "untested" | "prose";
 export async function execute(
   sandbox: PythonSandbox,
   text: string,
-  { timeoutMs = 2_000, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
+  options: { timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<Execution> {
-  const options = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
   const looked = await sandbox.run(lookAt(text), options);
   if (looked.status === "passed") return looked.output.trim() as "untested" | "prose";
   if (!looked.error?.includes(HAS_TESTS)) return "failed";
