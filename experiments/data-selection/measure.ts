@@ -21,6 +21,8 @@ export interface Measured {
 const STOPS = ["\n\n", "\ndef ", "\nassert "];
 const MAX_TOKENS = 64;
 const TOGETHER = 12;
+/** Of a program that takes milliseconds, on a machine that may do something else meanwhile. */
+const PATIENCE_MS = 30_000;
 
 export async function measure(
   modelPath: string,
@@ -44,7 +46,7 @@ export async function measure(
   for (const [i, { prompt, body, tests }] of exercises.entries()) {
     const completion = completions[i]!;
     const program = `${prompt.trimEnd()}${completion}\n\n${tests}\n`;
-    const { status } = await sandbox.run(program, { timeoutMs: 2_000 });
+    const { status } = await sandbox.run(program, { timeoutMs: PATIENCE_MS });
     const gold = `\n${body}`;
     const [score] = await model.score(prompt.trimEnd(), [gold]);
     const bits = -score!.logprob / Math.LN2;

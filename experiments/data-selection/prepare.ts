@@ -194,7 +194,7 @@ async function runAll(
   await using sandbox = await PyodideSandbox.open();
   const verdicts: Execution[] = [];
   for (const text of texts) {
-    verdicts.push(await execute(sandbox, text));
+    verdicts.push(await execute(sandbox, text, { timeoutMs: 30_000 }));
     if (verdicts.length % 1000 === 0) note(`ran ${verdicts.length} of ${texts.length}`);
   }
   return verdicts;
