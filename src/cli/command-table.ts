@@ -125,6 +125,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             summary: "check and join what shards have done",
             load: async () => (await import("./commands/data.ts")).merge,
           },
+          {
+            name: "synth",
+            summary: "made-up material from grammars or a model, code run before it is kept",
+            load: async () => (await import("./commands/data-synth.ts")).command,
+          },
         ],
       },
     ],

@@ -35,3 +35,17 @@ export { execute, type Execution } from "./judge/execute.ts";
 export { fitForest, forestScore, type Forest, type ForestOptions } from "./judge/forest.ts";
 export { fitLinear, linearScore, type Linear, type LinearOptions } from "./judge/linear.ts";
 export { fitNgrams, ngramScore, type NgramModel, type NgramOptions } from "./judge/ngrams.ts";
+export {
+  embeddingSpread,
+  textDiversity,
+  type EmbeddingSpread,
+  type TextDiversity,
+} from "./synth/diversity.ts";
+export { HeldOut, type HeldOutTask } from "./synth/held-out.ts";
+export {
+  DEFAULT_SHARES,
+  synthesize,
+  type SynthDocument,
+  type SynthKind,
+  type SynthReport,
+} from "./synth/synthesize.ts";
