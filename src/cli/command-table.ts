@@ -116,6 +116,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/data.ts")).ingest,
           },
           {
+            name: "clean",
+            summary: "take out what breaks rules of quality, replace addresses",
+            load: async () => (await import("./commands/data.ts")).clean,
+          },
+          {
             name: "run",
             summary: "the stages of a recipe, all shards or one of them",
             load: async () => (await import("./commands/data.ts")).run,

@@ -46,6 +46,15 @@ const LANGUAGES: Readonly<Record<string, string>> = {
   tsx: "tsx",
 };
 
+/**
+ * Whether a document's language is a programming language: one of those above, or no code of a natural one (`en`,
+ * `pt-br`), such as `haskell`.
+ */
+export function isCode(language: string | null): language is string {
+  if (language === null) return false;
+  return Object.values(LANGUAGES).includes(language) || !/^[a-z]{2,3}(-[a-z]+)*$/.test(language);
+}
+
 const TEXTS = ["txt", "md", "rst", "tex"];
 const PACKED = /\.(gz|zst)$/;
 const KINDS = `philab reads .jsonl, .ndjson and .parquet, texts (${TEXTS.map((end) => `.${end}`).join(", ")}) and code; all but Parquet also as .gz and .zst.`;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LabError } from "../base/errors.ts";
 import { checkObject } from "../base/schema.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
+import { cleanOptions, createClean } from "./clean/stage.ts";
 import type { Stage } from "./stage.ts";
 
 /** How a stage is made from what a recipe says. */
@@ -11,7 +12,9 @@ export interface StageEntry {
   create: (options: never) => Stage;
 }
 
-const STAGES: Readonly<Record<string, StageEntry>> = {};
+const STAGES: Readonly<Record<string, StageEntry>> = {
+  clean: { options: cleanOptions, create: createClean },
+};
 
 /** `{use: "clean", …}`: the stage's name and its options. */
 export const stageInputSchema = z.looseObject({ use: z.string().min(1) });

@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { checkObject } from "../../base/schema.ts";
+import { cleanOptions } from "../../data/clean/stage.ts";
 import { recipeSchema, type Recipe } from "../../data/job.ts";
 import { defineCommand } from "../command.ts";
 import { corpusOut, fullPath, runRecipe } from "../data.ts";
@@ -62,6 +63,43 @@ export const ingest = defineCommand({
       ...(count === undefined ? {} : { shards: count }),
     };
     await runRecipe(context, { recipe, out });
+  },
+});
+
+const corpusArgument = z.string().min(1).describe("a corpus, a file or a directory");
+
+/** A recipe of one stage over one corpus: what `philab data clean` and its like run. */
+function oneStage(
+  { args, options }: { args: { corpus: string }; options: { out: string } },
+  stage: Recipe["stages"][number],
+): { recipe: Recipe; out: string } {
+  const { out } = options;
+  return {
+    recipe: { name: path.basename(out), sources: [{ path: args.corpus }], stages: [stage] },
+    out,
+  };
+}
+
+const { rules, languages, minLanguageScore, pii } = cleanOptions.shape;
+
+export const clean = defineCommand({
+  description:
+    "Takes out documents that break heuristic rules, under datatrove's names: Gopher's and FineWeb's on text, C4's line by line, rules of code (line lengths, generated files, whether it parses). Replaces mail addresses, public IP addresses and keys. Every document that is taken out lies in rejected/ with its rule. Thresholds stand in a recipe.",
+  arguments: { corpus: corpusArgument },
+  options: { out: corpusOut, rules, languages, minLanguageScore, pii },
+  examples: [
+    {
+      command: "philab data clean corpora/raw --out corpora/clean --languages en",
+      does: "the usual rules, and English only",
+    },
+    {
+      command: "philab data clean corpora/web --out corpora/web-clean --rules gopher_quality,c4",
+      does: "rules of one's choice",
+    },
+  ],
+  async run(context) {
+    const { out: _out, ...options } = context.options;
+    await runRecipe(context, oneStage(context, { use: "clean", ...options }));
   },
 });
 
