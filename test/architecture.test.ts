@@ -42,7 +42,7 @@ const LAYERS: Record<string, readonly string[]> = {
   evaluate: BENCH,
   safety: [...BENCH, "interpret", "train", "evaluate"],
   catalog: CATALOG,
-  server: [...CATALOG, "catalog"],
+  server: [...CATALOG, "catalog", "open"],
   open: [...CATALOG, "catalog"],
   cli: [...CATALOG, "catalog", "server", "open"],
   index: [...CATALOG, "catalog", "open"],

@@ -271,6 +271,18 @@ async function entryKind(target: string): Promise<"file" | "directory" | undefin
   }
 }
 
+/** Every name under which the store, or the package, has a model: `phi-micro`, `phi-2:q4_k_m`. */
+export async function listStoredModels(modelsFolder: string): Promise<string[]> {
+  const found = new Set<string>();
+  for (const folder of [modelsFolder, PACKAGE_MODELS])
+    for (const name of await namesIn(folder)) {
+      const inside = path.join(folder, name);
+      if ((await entryKind(path.join(inside, "config.json"))) === "file") found.add(name);
+      else for (const variant of await variantsOf(inside)) found.add(`${name}:${variant}`);
+    }
+  return [...found].sort();
+}
+
 /** Names of the folders in `folder` that a reference can name; none where it is not there. */
 async function namesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);

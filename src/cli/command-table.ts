@@ -23,6 +23,16 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Serve a model",
+    commands: [
+      {
+        name: "serve",
+        summary: "an OpenAI-compatible server",
+        load: async () => (await import("./commands/serve.ts")).command,
+      },
+    ],
+  },
+  {
     title: "Look inside",
     commands: [
       {

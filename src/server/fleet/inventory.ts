@@ -1,0 +1,118 @@
+/** The models and adapters that requests may name: those given at the start, and those in the store. Names only, never paths. */
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { LabError } from "../../base/errors.ts";
+import { homeFolders } from "../../base/settings.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import {
+  listStoredModels,
+  resolveModelReference,
+  type ModelReference,
+} from "../../catalog/reference.ts";
+import { openCheckpoint } from "../../checkpoint/index.ts";
+import { configFromCheckpoint } from "../../model/config.ts";
+import { kvCacheBytes } from "../../model/kv-cache.ts";
+import type { AdapterFiles } from "../worker/model-host.ts";
+
+export interface ServedModel {
+  /** What requests call it. */
+  id: string;
+  reference: ModelReference;
+}
+
+/** What the files of a model say, without loading it. */
+export interface ModelFacts {
+  parameters: number;
+  contextLength: number;
+  /** Types of its matrices, the most frequent first. */
+  types: string[];
+  weightBytes: number;
+  /** Keys and values of one token in f16. */
+  cacheBytesPerToken: number;
+}
+
+export class Inventory {
+  readonly #given: readonly ServedModel[];
+  readonly #home: string;
+  readonly #facts = new Map<string, Promise<ModelFacts>>();
+
+  /** @param given - models of the command line; the first is the one that requests without a name mean */
+  constructor({ given, home }: { given: readonly ServedModel[]; home: string }) {
+    this.#given = given;
+    this.#home = home;
+  }
+
+  /** Every model that can be asked for. */
+  async list(): Promise<ServedModel[]> {
+    const folders = homeFolders(this.#home);
+    const models = [...this.#given];
+    for (const id of await listStoredModels(folders.models)) {
+      if (models.some((model) => model.id === id)) continue;
+      // What is damaged or gone meanwhile is not offered.
+      const reference = await resolveModelReference(id, { folders, cwd: this.#home }).catch(
+        () => undefined,
+      );
+      if (reference !== undefined) models.push({ id, reference });
+    }
+    return models;
+  }
+
+  async adapters(): Promise<AdapterFiles[]> {
+    const folder = homeFolders(this.#home).adapters;
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    return entries
+      .filter((entry) => !entry.isFile() && /^[a-z0-9][a-z0-9._-]*$/.test(entry.name))
+      .map(({ name }) => ({ name, path: path.join(folder, name) }));
+  }
+
+  /** The model, and the adapter after a `+`, that a request names. Throws `not_found` with the nearest names. */
+  async find(
+    name: string | undefined,
+  ): Promise<{ model: ServedModel; adapter: AdapterFiles | null }> {
+    const first = this.#given[0];
+    if (first !== undefined && (name === undefined || name === "" || name === "default"))
+      return { model: first, adapter: givenAdapter(first) };
+    const models = await this.list();
+    const exact = models.find(({ id }) => id === name);
+    if (exact !== undefined) return { model: exact, adapter: givenAdapter(exact) };
+    const plus = name?.lastIndexOf("+") ?? -1;
+    const model = models.find(({ id }) => id === name?.slice(0, plus));
+    const adapter =
+      model && (await this.adapters()).find((one) => one.name === name?.slice(plus + 1));
+    if (model !== undefined && adapter !== undefined) return { model, adapter };
+    const names = models.map(({ id }) => id);
+    throw new LabError("not_found", `there is no model ${JSON.stringify(name)}`, {
+      hint: didYouMean(name ?? "", names) ?? `There are ${names.join(", ")}.`,
+    });
+  }
+
+  /** Read from the headers of its files, once. */
+  facts({ reference }: ServedModel): Promise<ModelFacts> {
+    const known = this.#facts.get(reference.path);
+    if (known !== undefined) return known;
+    const reading = readFacts(reference.path);
+    reading.catch(() => this.#facts.delete(reference.path));
+    this.#facts.set(reference.path, reading);
+    return reading;
+  }
+}
+
+function givenAdapter({ reference }: ServedModel): AdapterFiles | null {
+  return reference.adapter ?? null;
+}
+
+async function readFacts(file: string): Promise<ModelFacts> {
+  const checkpoint = await openCheckpoint(file);
+  const config = configFromCheckpoint(checkpoint);
+  const entries = [...checkpoint.tensors.values()];
+  const counts = new Map<string, number>();
+  for (const { dtype, shape } of entries)
+    if (shape.length > 1) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  return {
+    parameters: entries.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    contextLength: config.contextLength,
+    types: [...counts].sort((a, b) => b[1] - a[1]).map(([type]) => type),
+    weightBytes: entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    cacheBytesPerToken: kvCacheBytes(config, "f16", 1),
+  };
+}

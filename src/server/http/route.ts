@@ -1,0 +1,36 @@
+/** Endpoints as data: what they take, what they say of themselves, and what answers. */
+import type { z } from "zod";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { Metrics } from "../metrics.ts";
+
+/** What a request brings, beside its body. */
+export interface RouteContext {
+  fleet: Fleet;
+  metrics: Metrics;
+  /** Who asks: the user that the request names, or where it comes from. */
+  client: string;
+  /** Aborted when the client goes away. */
+  signal: AbortSignal;
+  /** Parts of the path, such as `id`. */
+  params: Readonly<Record<string, string>>;
+}
+
+export interface Route<S extends z.ZodObject = z.ZodObject> {
+  method: "GET" | "POST" | "DELETE";
+  /** With `:name` for parts that vary. */
+  path: string;
+  /** One line, for the OpenAPI document. */
+  summary: string;
+  body?: S;
+  /** Content types of the answers. */
+  answers: readonly string[];
+  handle: (context: RouteContext, body: z.output<S>) => Promise<Response>;
+}
+
+/** Gives `handle` the type of its body. */
+export function defineRoute<S extends z.ZodObject>(route: Route<S>): Route {
+  return route;
+}
+
+export const JSON_TYPE = "application/json";
+export const EVENTS_TYPE = "text/event-stream";

@@ -1,0 +1,54 @@
+/** Every endpoint. */
+import { LabError } from "../base/errors.ts";
+import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
+import { chat } from "./openai/chat.ts";
+import { completions } from "./openai/completions.ts";
+import { embeddings } from "./openai/embeddings.ts";
+import { listModels, loadModel, showModel, unloadModel } from "./openai/models.ts";
+import { detokenize, tokenize } from "./openai/tokenize.ts";
+import { openApiDocument } from "./openapi.ts";
+
+const health = defineRoute({
+  method: "GET",
+  path: "/health",
+  summary: "Whether the server answers: 200, or 503 while the first model is being loaded",
+  answers: [JSON_TYPE],
+  async handle({ fleet }) {
+    const models = [...fleet.loaded].map(([id, { model }]) => ({ id, state: model.state }));
+    if (
+      models.some(({ state }) => state === "loading") &&
+      !models.some(({ state }) => state === "ready")
+    )
+      throw new LabError("engine_failed", "Loading model");
+    return Promise.resolve(Response.json({ status: "ok", models }));
+  },
+});
+
+const metrics = defineRoute({
+  method: "GET",
+  path: "/metrics",
+  summary: "Counters for Prometheus",
+  answers: ["text/plain"],
+  async handle({ fleet, metrics: found }) {
+    return Promise.resolve(
+      new Response(found.render(fleet), {
+        headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+      }),
+    );
+  },
+});
+
+const openapi = defineRoute({
+  method: "GET",
+  path: "/openapi.json",
+  summary: "This document",
+  answers: [JSON_TYPE],
+  async handle() {
+    return Promise.resolve(Response.json(openApiDocument(ROUTES)));
+  },
+});
+
+export const ROUTES: readonly Route[] = [
+  ...[completions, chat, embeddings, listModels, showModel, loadModel, unloadModel],
+  ...[tokenize, detokenize, health, metrics, openapi],
+];

@@ -1,0 +1,16 @@
+/** What the process of a model can be asked for. */
+import { complete } from "./complete.ts";
+import { embed } from "./embed.ts";
+import type { ModelHost } from "./model-host.ts";
+import { detokenize, tokenize } from "./tokenize.ts";
+
+/** What an operation is given beside its arguments. */
+export interface OperationContext<E = never> {
+  host: ModelHost;
+  /** Aborted when nobody waits for the answer any more. */
+  signal: AbortSignal;
+  emit: (event: E) => void;
+}
+
+export const OPERATIONS = { complete, tokenize, detokenize, embed };
+export type Operations = typeof OPERATIONS;
