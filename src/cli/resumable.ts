@@ -12,6 +12,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followTraining(context, (observer) => Job.resume(pretrainJob(observer), folder));
   },
+  eval: async (context, folder) => {
+    const [{ Job }, { followEvaluation }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("./evaluation.ts"),
+    ]);
+    await followEvaluation(context, (definition) => Job.resume(definition, folder));
+  },
   finetune: async (context, folder) => {
     const [{ Job }, { finetuneJob }, { followTraining }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -38,6 +38,8 @@ export interface CompletionRequest {
   maxTokens: number;
   stop?: readonly string[];
   temperature?: number;
+  topP?: number;
+  seed?: number;
   /** Answers with the prompt itself and the log-probabilities of its tokens. */
   echo?: boolean;
 }
@@ -142,7 +144,7 @@ export class Endpoint {
     request: CompletionRequest,
     signal: AbortSignal | undefined,
   ): Promise<Completion | Trouble> {
-    const { prompt, maxTokens, stop = [], temperature = 0, echo = false } = request;
+    const { prompt, maxTokens, stop = [], temperature = 0, topP, seed, echo = false } = request;
     const timeout = AbortSignal.timeout(this.#options.timeoutMs);
     this.counts.requests++;
     let response: Response;
@@ -159,6 +161,8 @@ export class Endpoint {
         },
         body: JSON.stringify({
           ...{ model: this.model, prompt, max_tokens: maxTokens, temperature },
+          ...(topP === undefined ? {} : { top_p: topP }),
+          ...(seed === undefined ? {} : { seed }),
           ...(stop.length === 0 ? {} : { stop: stop.slice(0, MAX_STOPS) }),
           ...(echo ? { echo: true, logprobs: 1 } : {}),
         }),

@@ -2,6 +2,7 @@
 import { LabError } from "../base/errors.ts";
 import type { Completion, Endpoint } from "../endpoint/index.ts";
 import { codePoints, stripEnd } from "./python-text.ts";
+import { seedOf } from "./sampled.ts";
 import { cutAtStops } from "./stops.ts";
 import type { Target, WorkPlan } from "./target.ts";
 import type { Request, Response } from "./task.ts";
@@ -68,9 +69,18 @@ export class EndpointTarget implements Target {
 
   async #answer(request: Request, signal: AbortSignal): Promise<Response> {
     if (request.type === "generate_until") {
-      const { context, until, maxTokens } = request;
+      const { context, until, maxTokens, sampling } = request;
       const { text } = await this.#endpoint.complete(
-        { prompt: context, maxTokens, stop: until },
+        {
+          ...{ prompt: context, maxTokens, stop: until },
+          ...(sampling === undefined
+            ? {}
+            : {
+                temperature: sampling.temperature,
+                topP: sampling.topP,
+                seed: seedOf(sampling, context) % 2 ** 31, // servers take what fits into 32 bits
+              }),
+        },
         { signal },
       );
       return { text: cutAtStops(text, until) };

@@ -23,6 +23,8 @@ export interface EvaluateOptions {
   folder: string;
   /** Items of each task at most. */
   limit?: number | undefined;
+  /** Tokens of an answer at most, over what tasks say. */
+  maxTokens?: number | undefined;
   /** Cut contexts from the left where they do not fit. */
   truncate?: boolean;
   sandbox?: "pyodide" | "system";
@@ -45,13 +47,13 @@ interface AskedTask {
  * give the same bytes, interrupted or not.
  */
 export async function evaluate(options: EvaluateOptions): Promise<JsonObject> {
-  const { selection, target, folder, limit, truncate = false, signal } = options;
+  const { selection, target, folder, limit, maxTokens, truncate = false, signal } = options;
   await mkdir(folder, { recursive: true });
   const asked: AskedTask[] = [];
   const files: { name: string; sha256: string }[] = [];
   for (const { task, shots } of selection.tasks) {
     signal.throwIfAborted();
-    const loaded = await askTask(task, { shots, limit, data: options.data });
+    const loaded = await askTask(task, { shots, limit, maxTokens, data: options.data });
     asked.push(loaded.asked);
     files.push(...loaded.files);
   }
@@ -101,6 +103,8 @@ export async function evaluate(options: EvaluateOptions): Promise<JsonObject> {
     model_args: target.name,
     limit: limit ?? null,
     truncation: truncate ? "left" : "none",
+    ...(maxTokens === undefined ? {} : { max_gen_toks: maxTokens }),
+    ...samplingFacts(flat),
     fewshot_seed: FEWSHOT_SEED,
     ...tools.facts,
   };
@@ -111,7 +115,17 @@ export async function evaluate(options: EvaluateOptions): Promise<JsonObject> {
 
 async function askTask(
   task: Task,
-  { shots, limit, data }: { shots: number; limit: number | undefined; data: DataOptions },
+  {
+    shots,
+    limit,
+    maxTokens,
+    data,
+  }: {
+    shots: number;
+    limit: number | undefined;
+    maxTokens: number | undefined;
+    data: DataOptions;
+  },
 ): Promise<{ asked: AskedTask; files: { name: string; sha256: string }[] }> {
   const { rows, files } = await loadSplit(task, task.split, data);
   if (rows.length === 0) throw new LabError("bad_input", `${task.name}: the data has no rows`);
@@ -120,7 +134,15 @@ async function askTask(
   const pool =
     !wantsPool || split === task.split ? { rows, files: [] } : await loadPool(task, split, data);
   const items = promptItems(task, { rows: rows.slice(0, limit), pool: pool.rows, shots });
-  const requests = items.map(({ item, before }) => item.requests(before));
+  const requests = items.map(({ item, before }) =>
+    item
+      .requests(before)
+      .map((request) =>
+        request.type === "generate_until" && maxTokens !== undefined
+          ? { ...request, maxTokens }
+          : request,
+      ),
+  );
   const asked = { task, shots, available: rows.length, items, requests };
   return { asked, files: [...files, ...pool.files] };
 }
@@ -217,6 +239,17 @@ class Tools implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#sandbox)?.[Symbol.asyncDispose]();
   }
+}
+
+/** How programs were drawn, where several of each were. */
+function samplingFacts(requests: readonly Request[]): JsonObject {
+  const drawn = requests.flatMap((request) =>
+    request.type === "generate_until" && request.sampling !== undefined ? [request.sampling] : [],
+  );
+  const [first] = drawn;
+  if (first === undefined) return {};
+  const repeats = 1 + Math.max(...drawn.map(({ sample }) => sample));
+  return { repeats, temperature: first.temperature, top_p: first.topP, seed: first.seed };
 }
 
 function promptOf(request: Request): [string, string] {

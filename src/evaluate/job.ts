@@ -2,8 +2,10 @@
 import path from "node:path";
 import { z } from "zod";
 import type { JsonObject } from "../base/json.ts";
+import { SETTING_SCHEMAS } from "../base/settings.ts";
 import { defineJob, type JobContext, type JobDefinition } from "../jobs/job.ts";
 import { evaluate } from "./evaluate.ts";
+import type { SampleOptions } from "./sampled.ts";
 import { selectTasks } from "./select.ts";
 import type { Target } from "./target.ts";
 
@@ -20,6 +22,14 @@ export const evaluationArguments = z.strictObject({
   concurrency: z.int().min(1).optional(),
   tasks: z.array(z.string().min(1)).min(1),
   numFewshot: z.int().min(0).optional(),
+  /** Tokens of an answer at most, over what tasks say. */
+  maxTokens: z.int().min(1).optional(),
+  /** Programs for each problem of a task that runs code, and how they are drawn. */
+  samples: z.int().min(1).optional(),
+  passAt: z.array(z.int().min(1)).optional(),
+  temperature: z.number().min(0).optional(),
+  topP: z.number().min(0).max(1).optional(),
+  seed: z.int().min(0).optional(),
   limit: z.int().min(1).optional(),
   /** A directory; without it data comes from the hub. */
   data: z.string().optional(),
@@ -27,8 +37,8 @@ export const evaluationArguments = z.strictObject({
   dataFolder: z.string(),
   truncation: z.enum(TRUNCATIONS),
   sandbox: z.enum(SANDBOXES),
-  mode: z.string().optional(),
-  device: z.string().optional(),
+  mode: SETTING_SCHEMAS.mode.optional(),
+  device: SETTING_SCHEMAS.device.optional(),
   threads: z.int().min(1).optional(),
 });
 export type EvaluationArguments = z.output<typeof evaluationArguments>;
@@ -47,7 +57,10 @@ export function evaluationJob(
     kind: "eval",
     arguments: evaluationArguments,
     async run({ arguments: asked, folder, signal, progress, describe, emit }): Promise<JsonObject> {
-      const selection = await selectTasks(asked.tasks, { shots: asked.numFewshot });
+      const selection = await selectTasks(asked.tasks, {
+        shots: asked.numFewshot,
+        sampling: samplingOf(asked),
+      });
       await using opened = await openTarget(asked, { signal });
       const { target, engine } = opened;
       const hash = target.facts["model_sha256"];
@@ -55,7 +68,7 @@ export function evaluationJob(
         { reference: target.name, ...(typeof hash === "string" ? { sha256: hash } : {}) },
       ];
       const results = await evaluate({
-        ...{ selection, target, folder, signal, limit: asked.limit },
+        ...{ selection, target, folder, signal, limit: asked.limit, maxTokens: asked.maxTokens },
         data: {
           folder: asked.data,
           dataFolder: asked.dataFolder,
@@ -74,6 +87,18 @@ export function evaluationJob(
       return { results: results["results"], file: path.join(folder, "results.json") };
     },
   });
+}
+
+/** How programs are drawn, where several of each are wanted: at a temperature of 0.2 and up to 0.95, as the harness does. */
+export function samplingOf({
+  samples,
+  passAt = [],
+  temperature = 0.2,
+  topP = 0.95,
+  seed = 0,
+}: Pick<EvaluationArguments, "samples" | "passAt" | "temperature" | "topP" | "seed">):
+  SampleOptions | undefined {
+  return samples === undefined ? undefined : { samples, passAt, temperature, topP, seed };
 }
 
 /** The licences of the data of tasks, for people. */

@@ -1,10 +1,12 @@
 /** A model of this machine as a target: texts to ids by lm-evaluation-harness' rules, and what is computed together. */
 import { LabError } from "../base/errors.ts";
+import type { SamplingOptions } from "../generate/sampling-options.ts";
 import type { LanguageModel } from "../generate/language-model.ts";
 import { planScores, type ScorePass, type ScoreRequest } from "../generate/score-plan.ts";
 import { cutAtStops } from "./stops.ts";
 import { stripEnd } from "./python-text.ts";
-import type { Request, Response } from "./task.ts";
+import { seedOf } from "./sampled.ts";
+import type { Request, Response, Sampling } from "./task.ts";
 import type { Target, Truncation, WorkPlan, WorkUnit } from "./target.ts";
 
 /** Prompts that are continued together. */
@@ -125,7 +127,7 @@ export class LocalTarget implements Target {
   }
 
   #prompt(
-    { context, until, maxTokens }: Extract<Request, { type: "generate_until" }>,
+    { context, until, maxTokens, sampling }: Extract<Request, { type: "generate_until" }>,
     index: number,
     cut: (tokens: number) => void,
   ): Prompt {
@@ -140,7 +142,8 @@ export class LocalTarget implements Target {
       );
     const ids = this.#model.promptIds(context);
     cut(Math.max(0, ids.length - room));
-    return { index, ids: ids.slice(-room), until, maxTokens };
+    const seed = sampling === undefined ? undefined : seedOf(sampling, context);
+    return { index, ids: ids.slice(-room), until, maxTokens, sampling, seed };
   }
 
   #scoreUnits(
@@ -211,9 +214,14 @@ export class LocalTarget implements Target {
       const first = prompts[i] as Prompt;
       const shared = commonLength(first.ids, prompts[i + 1]?.ids ?? []);
       const count = shared >= SHARED_TOKENS ? 1 : DECODE_BATCH;
-      const sameRules = ({ until, maxTokens }: Prompt): boolean =>
-        maxTokens === first.maxTokens && until.join("\0") === first.until.join("\0");
-      const batch = prompts.slice(i, i + count).filter(sameRules);
+      // What is drawn depends on its own seed alone, so it is drawn by itself.
+      const fits = ({ until, maxTokens, sampling }: Prompt): boolean =>
+        (sampling ?? first.sampling) === undefined &&
+        maxTokens === first.maxTokens &&
+        until.join("\0") === first.until.join("\0");
+      let end = i + 1;
+      while (end < Math.min(i + count, prompts.length) && fits(prompts[end] as Prompt)) end++;
+      const batch = prompts.slice(i, end);
       units.push({
         indices: batch.map(({ index }) => index),
         run: (signal) => this.#generate(batch, signal),
@@ -227,7 +235,7 @@ export class LocalTarget implements Target {
     const [first] = batch;
     const { until = [], maxTokens = 1 } = first ?? {};
     const found = batch.map(() => "");
-    const options = { maxTokens, stop: [...until], temperature: 0, signal };
+    const options = { maxTokens, stop: [...until], ...drawing(first), signal };
     for await (const { index, text } of this.#model.generateBatch(
       batch.map(({ ids }) => ids),
       options,
@@ -253,6 +261,15 @@ interface Prompt {
   ids: readonly number[];
   until: readonly string[];
   maxTokens: number;
+  sampling: Sampling | undefined;
+  /** Of a prompt whose answer is drawn. */
+  seed: number | undefined;
+}
+
+function drawing(prompt: Prompt | undefined): SamplingOptions {
+  if (prompt?.sampling === undefined || prompt.seed === undefined) return { temperature: 0 };
+  const { temperature, topP } = prompt.sampling;
+  return { temperature, topP, seed: prompt.seed };
 }
 
 function commonLength(a: readonly number[], b: readonly number[]): number {

@@ -24,25 +24,28 @@ export function sampleLines({ metrics }: Task, items: readonly AnsweredItem[]): 
 }
 
 function sample(answered: AnsweredItem, filter: string): JsonObject {
-  const { asked, index, requests, responses, scores, truncatedTokens } = answered;
-  const { item, row } = asked;
+  const { index, requests, responses, scores, truncatedTokens } = answered;
+  const { item, row } = answered.asked;
   const own = Object.entries(scores).filter(([key]) => key.endsWith(`,${filter}`));
   const given = responses.map(plain);
   const filtered = item.filtered?.(responses)[filter];
-  const prompts = requests.map((request) => Object.values(request).slice(1).map(String).join(""));
+  const [first] = requests;
+  // Several answers to one question are one request of the harness, repeated.
+  const repeated = first?.type === "generate_until" && first.sampling !== undefined;
+  const asked = repeated ? requests.slice(0, 1) : requests;
   return {
     doc_id: index,
     doc: row as JsonObject,
     target: String(item.target),
     arguments: Object.fromEntries(
-      requests.map((request, i) => [`gen_args_${i}`, argumentsOf(request)]),
+      asked.map((request, i) => [`gen_args_${i}`, argumentsOf(request)]),
     ),
-    resps: given.map((response) => [response]),
+    resps: repeated ? [given] : given.map((response) => [response]),
     filtered_resps: filtered === undefined ? given : [filtered],
     filter,
     metrics: own.map(([key]) => key.split(",")[0] ?? key),
     doc_hash: sha256(toJson(row)),
-    prompt_hash: sha256(prompts[0] ?? ""),
+    prompt_hash: sha256(first === undefined ? "" : promptText(first)),
     target_hash: sha256(String(item.target)),
     ...(truncatedTokens > 0 ? { truncated_tokens: truncatedTokens } : {}),
     ...Object.fromEntries(
@@ -60,6 +63,18 @@ function plain(response: Response): JsonValue {
   return [String(response.logprob), response.isGreedy ? "True" : "False"];
 }
 
+/** Everything that a request says to a model, as one text. */
+function promptText(request: Request): string {
+  switch (request.type) {
+    case "loglikelihood":
+      return request.context + request.continuation;
+    case "loglikelihood_rolling":
+      return request.text;
+    case "generate_until":
+      return `${request.context}${request.until.join(",")}${request.maxTokens}`;
+  }
+}
+
 function argumentsOf(request: Request): JsonObject {
   switch (request.type) {
     case "loglikelihood":
@@ -69,7 +84,14 @@ function argumentsOf(request: Request): JsonObject {
     case "generate_until":
       return {
         arg_0: request.context,
-        arg_1: { until: [...request.until], max_gen_toks: request.maxTokens, do_sample: false },
+        arg_1: {
+          until: [...request.until],
+          max_gen_toks: request.maxTokens,
+          do_sample: request.sampling !== undefined,
+          ...(request.sampling === undefined
+            ? {}
+            : { temperature: request.sampling.temperature, top_p: request.sampling.topP }),
+        },
       };
   }
 }

@@ -2,6 +2,7 @@
 import { LabError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { GROUPS, TASKS } from "./groups.ts";
+import { sampled, type SampleOptions } from "./sampled.ts";
 import { readTaskFile } from "./tasks/custom.ts";
 import type { Task, TaskGroup } from "./task.ts";
 
@@ -13,11 +14,12 @@ export interface Selection {
 
 /**
  * @param shots - examples in every prompt, over what tasks and groups say
+ * @param sampling - how many programs are drawn for each problem of the tasks that run code
  * @throws LabError `not_found` with suggestions, `bad_input` where a task is wanted with two numbers of examples
  */
 export async function selectTasks(
   names: readonly string[],
-  { shots }: { shots?: number | undefined } = {},
+  { shots, sampling }: { shots?: number | undefined; sampling?: SampleOptions | undefined } = {},
 ): Promise<Selection> {
   const tasks = new Map<string, { task: Task; shots: number }>();
   const groups = new Map<string, TaskGroup>();
@@ -43,7 +45,18 @@ export async function selectTasks(
     else throw unknownTask(name);
   };
   for (const name of names) await visit(name, undefined);
-  return { tasks: [...tasks.values()], groups: [...groups.values()] };
+  const selected = [...tasks.values()];
+  if (sampling !== undefined && !selected.some(({ task }) => task.runsCode === true))
+    throw new LabError("bad_input", "samples are drawn for tasks that run code; there is none", {
+      hint: "Such tasks are humaneval and mbpp.",
+    });
+  return {
+    tasks: selected.map(({ task, shots: own }) => ({
+      task: sampling !== undefined && task.runsCode === true ? sampled(task, sampling) : task,
+      shots: own,
+    })),
+    groups: [...groups.values()],
+  };
 }
 
 function unknownTask(name: string): LabError {

@@ -12,7 +12,23 @@ export type Request =
   | { type: "loglikelihood"; context: string; continuation: string }
   /** How likely a whole text is, read in windows as long as the context. */
   | { type: "loglikelihood_rolling"; text: string }
-  | { type: "generate_until"; context: string; until: readonly string[]; maxTokens: number };
+  | {
+      type: "generate_until";
+      context: string;
+      until: readonly string[];
+      maxTokens: number;
+      /** Absent: the likeliest token each time. */
+      sampling?: Sampling;
+    };
+
+/** How one of several answers to a question is drawn. */
+export interface Sampling {
+  temperature: number;
+  topP: number;
+  seed: number;
+  /** Which of the answers it is, from 0. */
+  sample: number;
+}
 
 export type Response = { logprob: number; isGreedy: boolean } | { text: string };
 

@@ -10,6 +10,7 @@ import { TASKS } from "../../src/evaluate/groups.ts";
 import { open } from "../../src/open.ts";
 import type { LanguageModel } from "../../src/generate/language-model.ts";
 import { json, philab } from "../support/cli.ts";
+import { writeFunctionProblems } from "../support/function-problems.ts";
 
 const NAMES = ["Mary", "John", "Anna", "Tom", "Lucy", "Ben"];
 /** Sums, and who is meant: what the bundled model can and cannot do. */
@@ -148,6 +149,58 @@ describe("philab eval run", () => {
   it("refuses to go on with other questions", async () => {
     await runIn("mixed", ["who"]);
     await expect(runIn("mixed", ["texts"])).rejects.toMatchObject({ code: "bad_input" });
+  });
+});
+
+describe("pass@k", () => {
+  const argv = ["eval", "run", "--data", "problems", "--json", "--tasks"];
+  const drawn = [
+    ...argv,
+    "humaneval",
+    "--max-tokens",
+    "40",
+    "--samples",
+    "5",
+    "--pass-at",
+    "2,5",
+    "-t",
+    "2",
+  ];
+  const ask = async (more: readonly string[]): Promise<Record<string, number>> => {
+    const ran = await philab([...drawn, "--top-p", "1", "--limit", "4", ...more], { cwd: folder });
+    expect(ran.exit, ran.err).toBe(0);
+    const { results, folder: run } = json(ran) as Record<string, never>;
+    const file = await readFile(path.join(run, "samples_humaneval.jsonl"), "utf8");
+    const [first = "{}"] = file.split("\n");
+    const { resps, filtered_resps } = JSON.parse(first) as Record<string, string[][]>;
+    expect([resps?.length, resps?.[0]?.length, filtered_resps?.length]).toEqual([1, 5, 5]);
+    return {
+      ...(results["humaneval"] as Record<string, number>),
+      text: Number(resps?.[0]?.join("").length),
+    };
+  };
+  beforeAll(() => {
+    writeFunctionProblems(path.join(folder, "problems", "humaneval"), 8);
+  });
+
+  it("grows with k, and comes out the same from the same seed", async () => {
+    const found = await ask(["--seed", "3"]);
+    const [one = NaN, two = NaN, five = NaN] = [1, 2, 5].map((k) => found[`pass@${k},create_test`]);
+    expect([one > 0, two > one, five >= two, five <= 1]).toEqual([true, true, true, true]);
+    expect(await ask(["--seed", "3"])).toEqual(found);
+    expect(await ask(["--seed", "4"])).not.toEqual(found);
+  });
+
+  it("refuses samples that cannot be", async () => {
+    for (const [more, message] of [
+      [["humaneval", "--samples", "2", "--pass-at", "3"], /pass@3 needs at least 3 samples/],
+      [["humaneval", "--samples", "2", "--temperature", "0"], /all the same/],
+      [["humaneval", "--temperature", "1"], /--samples/],
+      [["who.yaml", "--samples", "2"], /there is none/],
+    ] as const) {
+      const { exit, err } = await philab([...argv, ...more], { cwd: folder });
+      expect([exit, err]).toEqual([2, expect.stringMatching(message)]);
+    }
   });
 });
 

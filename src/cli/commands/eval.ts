@@ -2,32 +2,29 @@
 import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
-import { formatCount, formatNumber, formatTable } from "../../base/format.ts";
-import type { JsonObject } from "../../base/json.ts";
-import { Endpoint } from "../../endpoint/index.ts";
-import { EndpointTarget } from "../../evaluate/endpoint-target.ts";
+import { formatTable } from "../../base/format.ts";
 import { GROUPS, TASKS } from "../../evaluate/groups.ts";
 import {
-  evaluationJob,
+  evaluationArguments,
   licencesOf,
+  samplingOf,
   SANDBOXES,
   TRUNCATIONS,
   type EvaluationArguments,
-  type OpenedTarget,
 } from "../../evaluate/job.ts";
-import { LocalTarget } from "../../evaluate/local-target.ts";
 import { selectTasks } from "../../evaluate/select.ts";
+import { SAMPLING_SCHEMAS } from "../../generate/sampling-options.ts";
 import { Job } from "../../jobs/job.ts";
 import { findRun } from "../../jobs/runs.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
-import { flags } from "../flags.ts";
-import { openModel } from "../open-model.ts";
+import { followEvaluation } from "../evaluation.ts";
+import { FLAGS, flags } from "../flags.ts";
 
 export const run = defineCommand({
   description:
     "Runs tasks of lm-evaluation-harness with its prompts and rules; the numbers are the same. Data comes from --data, a directory with the hub's columns or the benchmarks' own files, or from the hub. Programs that the model writes run in a sandbox. An interrupted run goes on with --resume.",
   options: {
-    ...flags("model", "adapter", "mode", "device", "threads", "tasks", "data", "limit"),
+    ...flags("model", "adapter", "mode", "device", "threads", "tasks", "data", "limit", "seed"),
     numFewshot: z
       .int()
       .min(0)
@@ -35,6 +32,25 @@ export const run = defineCommand({
       .optional()
       .describe("solved examples in every prompt; default: the task's, the group's")
       .meta({ placeholder: "count" }),
+    maxTokens: FLAGS.maxTokens.describe("tokens of an answer at most, over what tasks say"),
+    samples: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .describe("programs drawn for each problem of tasks that run code, for pass@k")
+      .meta({ placeholder: "count" }),
+    passAt: z
+      .array(z.int().min(1))
+      .min(1)
+      .optional()
+      .describe("the k of pass@k; pass@1 is always told")
+      .meta({ placeholder: "1,10,100" }),
+    temperature: FLAGS.temperature.describe("of samples; 0.2 by default"),
+    topP: SAMPLING_SCHEMAS.topP
+      .unwrap()
+      .optional()
+      .describe("samples come from the likeliest tokens, up to this probability; 0.95 by default"),
     truncation: z
       .enum(TRUNCATIONS)
       .default("none")
@@ -73,104 +89,68 @@ export const run = defineCommand({
       does: "a model on a serving cluster",
     },
     {
+      command: "philab eval run --tasks humaneval --samples 20 --pass-at 1,10 --temperature 0.8",
+      does: "twenty programs for each problem, and what share one and ten of them solve",
+    },
+    {
       command: "philab eval run --model phi-2 --tasks phi2",
       does: "the table of the Phi-2 report, data from the hub",
     },
   ],
   async run(context) {
-    const { options, settings, sources, folders, output, signal, cwd, commandLine } = context;
-    const definition = evaluationJob((asked) => openTarget(context, asked));
-    const job =
-      options.resume !== undefined
-        ? await Job.resume(definition, (await findRun(folders.runs, options.resume)).folder)
-        : await Job.create(definition, {
-            runsFolder: folders.runs,
-            name: nameOf(options.tasks ?? ["phi2"]),
-            arguments: {
-              ...optional({
-                model: settings.model,
-                adapter: options.adapter,
-                numFewshot: options.numFewshot,
-                limit: options.limit,
-                endpoint: options.endpoint,
-                concurrency: options.concurrency,
-                data: options.data === undefined ? undefined : path.resolve(cwd, options.data),
-                threads: sources.threads.from === "default" ? undefined : settings.threads,
-              }),
-              tasks: await checkedTasks(context, options.tasks ?? ["phi2"]),
-              dataFolder: folders.data,
-              truncation: options.truncation,
-              sandbox: options.sandbox,
-              mode: settings.mode,
-              device: settings.device,
-            },
-            provenance: { command: [...commandLine], mode: settings.mode },
-          });
-    output.note(`run ${job.record.id}`);
-    using progress = output.progress({ label: "eval", unit: "requests" });
-    const finished = job.start({ signal });
-    for await (const { step, total, message } of job) {
-      if (message !== undefined && step === undefined) output.note(message);
-      if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
+    const { options, settings, sources, folders, cwd, commandLine } = context;
+    const { resume } = options;
+    if (resume !== undefined) {
+      const { folder } = await findRun(folders.runs, resume);
+      return followEvaluation(context, (definition) => Job.resume(definition, folder));
     }
-    const { results } = await finished;
-    progress.finish();
-    output.result({ id: job.record.id, folder: job.folder, results }, () =>
-      resultTable(results as JsonObject),
+    const asked = options.tasks ?? ["phi2"];
+    const evaluation = evaluationArguments.parse({
+      ...optional({
+        model: settings.model,
+        adapter: options.adapter,
+        numFewshot: options.numFewshot,
+        limit: options.limit,
+        maxTokens: options.maxTokens,
+        samples: options.samples ?? (options.passAt ? Math.max(...options.passAt) : undefined),
+        passAt: options.passAt,
+        temperature: options.temperature,
+        topP: options.topP,
+        seed: sources.seed.from === "default" ? undefined : settings.seed,
+        endpoint: options.endpoint,
+        concurrency: options.concurrency,
+        data: options.data === undefined ? undefined : path.resolve(cwd, options.data),
+        threads: sources.threads.from === "default" ? undefined : settings.threads,
+      }),
+      tasks: asked.map((task) => (/\.ya?ml$/i.test(task) ? path.resolve(cwd, task) : task)),
+      dataFolder: folders.data,
+      truncation: options.truncation,
+      sandbox: options.sandbox,
+      mode: settings.mode,
+      device: settings.device,
+    });
+    await announce(context, evaluation);
+    await followEvaluation(context, (definition) =>
+      Job.create(definition, {
+        runsFolder: folders.runs,
+        name: nameOf(asked),
+        arguments: evaluation,
+        provenance: { command: [...commandLine], mode: settings.mode },
+      }),
     );
   },
 });
 
-/** Unknown names are told before a run is made of them. Task files are named by their path from here. */
-async function checkedTasks(
-  {
-    options,
-    output,
-    cwd,
-  }: Pick<CommandContext, "output" | "cwd"> & { options: { numFewshot?: number | undefined } },
-  names: readonly string[],
-): Promise<string[]> {
-  const tasks = names.map((name) => (/\.ya?ml$/i.test(name) ? path.resolve(cwd, name) : name));
-  const selection = await selectTasks(tasks, { shots: options.numFewshot });
-  output.note(`data: ${licencesOf(selection.tasks)}`);
-  return tasks;
-}
-
-/** A model of this machine, or one behind an endpoint, whose key is in the environment. */
-async function openTarget(
-  context: Pick<
-    CommandContext,
-    "settings" | "sources" | "folders" | "output" | "signal" | "cwd" | "env"
-  >,
-  { model: name, adapter, endpoint: url, concurrency }: EvaluationArguments,
-): Promise<OpenedTarget> {
-  if (url !== undefined) {
-    if (name === undefined)
-      throw new LabError("bad_input", "the endpoint's model is not named", {
-        hint: "Name it with --model.",
+/** Unknown names, and samples that cannot be, are told before a run is made of them. */
+async function announce({ output }: CommandContext, asked: EvaluationArguments): Promise<void> {
+  for (const option of ["temperature", "topP", "seed"] as const)
+    if (asked[option] !== undefined && asked.samples === undefined)
+      throw new LabError("bad_input", `${option} is of samples; answers are the likeliest ones`, {
+        hint: "Say how many samples of each program: --samples.",
       });
-    const apiKey = context.env["PHILAB_API_KEY"];
-    const endpoint = new Endpoint({ url, model: name, apiKey });
-    return {
-      target: new EndpointTarget(endpoint, { concurrency }),
-      [Symbol.asyncDispose]: () => {
-        const { requests, ...troubles } = endpoint.counts;
-        const told = Object.entries(troubles).filter(([, count]) => count > 0);
-        if (told.length > 0)
-          context.output.warn(
-            `the endpoint took ${requests} requests: ${told.map(([kind, count]) => `${count} ${kind}`).join(", ")}`,
-          );
-        return Promise.resolve();
-      },
-    };
-  }
-  const settings = { ...context.settings, model: name };
-  const { model, reference } = await openModel({ ...context, settings }, { adapter });
-  return {
-    target: new LocalTarget(model, reference.name),
-    engine: model.backend.engineVersion,
-    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
-  };
+  const sampling = samplingOf(asked);
+  const { tasks } = await selectTasks(asked.tasks, { shots: asked.numFewshot, sampling });
+  output.note(`data: ${licencesOf(tasks)}`);
 }
 
 function nameOf(tasks: readonly string[]): string {
@@ -182,35 +162,6 @@ function optional<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K],
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;
   };
-}
-
-function resultTable(results: JsonObject): string {
-  const rows = Object.entries(results).flatMap(([task, entry]) => {
-    const values = entry as Record<string, number | string>;
-    return Object.entries(values)
-      .filter(([key]) => key.includes(",") && !key.includes("_stderr,"))
-      .map(([key, value]) => {
-        const [metric = "", filter = ""] = key.split(",");
-        const error = values[`${metric}_stderr,${filter}`];
-        return [
-          task,
-          metric + (filter === "none" ? "" : ` (${filter})`),
-          formatNumber(Number(value), 5),
-          typeof error === "number" ? `± ${formatNumber(error, 3)}` : "",
-          formatCount(Number(values["sample_len"])),
-        ];
-      });
-  });
-  return formatTable(
-    [
-      { title: "task" },
-      { title: "metric" },
-      { title: "value", align: "right" },
-      { title: "stderr" },
-      { title: "items", align: "right" },
-    ],
-    rows,
-  );
 }
 
 export const list = defineCommand({

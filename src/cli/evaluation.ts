@@ -1,0 +1,105 @@
+/** Follows an evaluation to its end: begun, or gone on with. */
+import { LabError } from "../base/errors.ts";
+import { formatCount, formatNumber, formatTable } from "../base/format.ts";
+import type { JsonObject } from "../base/json.ts";
+import { Endpoint } from "../endpoint/index.ts";
+import { EndpointTarget } from "../evaluate/endpoint-target.ts";
+import { evaluationJob, type EvaluationArguments, type OpenedTarget } from "../evaluate/job.ts";
+import { LocalTarget } from "../evaluate/local-target.ts";
+import type { Job } from "../jobs/job.ts";
+import type { CommandContext } from "./command.ts";
+import { openModel } from "./open-model.ts";
+
+type Definition = ReturnType<typeof evaluationJob>;
+
+export async function followEvaluation(
+  context: CommandContext,
+  begin: (definition: Definition) => Promise<Job<JsonObject>>,
+): Promise<void> {
+  const { output, signal } = context;
+  const job = await begin(evaluationJob((asked) => openTarget(context, asked)));
+  output.note(`run ${job.record.id}`);
+  using progress = output.progress({ label: "eval", unit: "requests" });
+  const finished = job.start({ signal });
+  for await (const { step, total, message } of job) {
+    if (message !== undefined && step === undefined) output.note(message);
+    if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
+  }
+  const { results } = await finished;
+  progress.finish();
+  output.result({ id: job.record.id, folder: job.folder, results }, () =>
+    resultTable(results as JsonObject),
+  );
+}
+
+/** A model of this machine, or one behind an endpoint, whose key is in the environment. */
+async function openTarget(
+  context: Pick<
+    CommandContext,
+    "settings" | "sources" | "folders" | "output" | "signal" | "cwd" | "env"
+  >,
+  asked: EvaluationArguments,
+): Promise<OpenedTarget> {
+  const { model: name, adapter, endpoint: url, concurrency } = asked;
+  if (url !== undefined) {
+    if (name === undefined)
+      throw new LabError("bad_input", "the endpoint's model is not named", {
+        hint: "Name it with --model.",
+      });
+    const apiKey = context.env["PHILAB_API_KEY"];
+    const endpoint = new Endpoint({ url, model: name, apiKey });
+    return {
+      target: new EndpointTarget(endpoint, { concurrency }),
+      [Symbol.asyncDispose]: () => {
+        const { requests, ...troubles } = endpoint.counts;
+        const told = Object.entries(troubles).filter(([, count]) => count > 0);
+        if (told.length > 0)
+          context.output.warn(
+            `the endpoint took ${requests} requests: ${told.map(([kind, count]) => `${count} ${kind}`).join(", ")}`,
+          );
+        return Promise.resolve();
+      },
+    };
+  }
+  // A resumed run is computed as it began, whatever the settings are by now.
+  const { mode = context.settings.mode, device = context.settings.device } = asked;
+  const { threads = context.settings.threads } = asked;
+  const settings = { ...context.settings, model: name, mode, device, threads };
+  const from = asked.threads === undefined ? "default" : "flag";
+  const sources = { ...context.sources, threads: { ...context.sources.threads, from } } as const;
+  const { model, reference } = await openModel({ ...context, settings, sources }, { adapter });
+  return {
+    target: new LocalTarget(model, reference.name),
+    engine: model.backend.engineVersion,
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  };
+}
+
+function resultTable(results: JsonObject): string {
+  const rows = Object.entries(results).flatMap(([task, entry]) => {
+    const values = entry as Record<string, number | string>;
+    return Object.entries(values)
+      .filter(([key]) => key.includes(",") && !key.includes("_stderr,"))
+      .map(([key, value]) => {
+        const [metric = "", filter = ""] = key.split(",");
+        const error = values[`${metric}_stderr,${filter}`];
+        return [
+          task,
+          metric + (filter === "none" ? "" : ` (${filter})`),
+          formatNumber(Number(value), 5),
+          typeof error === "number" ? `± ${formatNumber(error, 3)}` : "",
+          formatCount(Number(values["sample_len"])),
+        ];
+      });
+  });
+  return formatTable(
+    [
+      { title: "task" },
+      { title: "metric" },
+      { title: "value", align: "right" },
+      { title: "stderr" },
+      { title: "items", align: "right" },
+    ],
+    rows,
+  );
+}
