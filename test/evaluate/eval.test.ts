@@ -164,18 +164,21 @@ describe("pass@k", () => {
     "--pass-at",
     "2,5",
     "-t",
-    "2",
+    "1.3",
   ];
   const ask = async (more: readonly string[]): Promise<Record<string, number>> => {
     const ran = await philab([...drawn, "--top-p", "1", "--limit", "4", ...more], { cwd: folder });
     expect(ran.exit, ran.err).toBe(0);
-    const { results, folder: run } = json(ran) as Record<string, never>;
+    const { results, folder: run } = json(ran) as {
+      results: Record<string, Record<string, number>>;
+      folder: string;
+    };
     const file = await readFile(path.join(run, "samples_humaneval.jsonl"), "utf8");
     const [first = "{}"] = file.split("\n");
     const { resps, filtered_resps } = JSON.parse(first) as Record<string, string[][]>;
     expect([resps?.length, resps?.[0]?.length, filtered_resps?.length]).toEqual([1, 5, 5]);
     return {
-      ...(results["humaneval"] as Record<string, number>),
+      ...results["humaneval"],
       text: Number(resps?.[0]?.join("").length),
     };
   };
