@@ -164,7 +164,7 @@ describe("pass@k", () => {
     "--pass-at",
     "2,5",
     "-t",
-    "1.3",
+    "1.7",
   ];
   const ask = async (more: readonly string[]): Promise<Record<string, number>> => {
     const ran = await philab([...drawn, "--top-p", "1", "--limit", "4", ...more], { cwd: folder });
