@@ -21,8 +21,11 @@ import gzip
 import hashlib
 import json
 import random
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import torch
@@ -157,19 +160,71 @@ def read_rows(data: Path) -> dict[tuple[str, str | None], dict[str, list[dict]]]
         split = {key: {"choices": list(r[key]), "labels": list(r[key].values())} for key in ("mc1_targets", "mc2_targets")}
         rows.append({"question": r["question"], **split})
     found["truthfulqa/truthful_qa", "multiple_choice"] = {"validation": rows}
+    with (data / "truthfulqa" / "v1-TruthfulQA.csv").open(newline="", encoding="utf-8-sig") as file:
+        split = lambda text: [answer.strip() for answer in text.split(";") if answer.strip()]  # noqa: E731
+        rows = [{"question": r["Question"], "correct_answers": split(r["Correct Answers"]), "incorrect_answers": split(r["Incorrect Answers"])}
+                for r in csv.DictReader(file)]  # fmt: skip
+    found["truthfulqa/truthful_qa", "generation"] = {"validation": rows}
+    for path in sorted((data / "bbh" / "bbh").glob("*.json")):
+        found["SaylorTwift/bbh", path.stem] = {"test": json.loads(path.read_text(encoding="utf-8"))["examples"]}
+    with gzip.open(data / "humaneval" / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as file:
+        found["openai/openai_humaneval", None] = {"test": [json.loads(line) for line in file if line.strip()]}
+    rows = lines(data / "mbpp" / "mbpp.jsonl")
+    found["google-research-datasets/mbpp", "full"] = {"test": [r for r in rows if 11 <= r["task_id"] <= 510], "prompt": [r for r in rows if r["task_id"] <= 10]}
+    rows, pages = [], []
+    for article in json.loads((data / "squad_v2" / "dev-v2.0.json").read_text(encoding="utf-8"))["data"]:
+        for paragraph in article["paragraphs"]:
+            rows += [{"id": q["id"], "title": article["title"], "context": paragraph["context"], "question": q["question"],
+                      "answers": {"text": [a["text"] for a in q["answers"]], "answer_start": [a["answer_start"] for a in q["answers"]]}}
+                     for q in paragraph["qas"]]  # fmt: skip
+        # Pages as WikiText has them: headings between signs of equality, spaces around commas, hyphens marked.
+        text = "".join(f" {p['context'].replace(', ', ' , ').replace('-', ' @-@ ')} \n" for p in article["paragraphs"])
+        pages.append({"page": f" = {article['title']} = \n \n{text}"})
+    found["lighteval/squad_v2", None] = {"validation": rows, "train": rows[:50]}
+    found["EleutherAI/wikitext_document_level", "wikitext-2-raw-v1"] = {split: pages for split in ("test", "train", "validation")}
     return found
 
 
-#: model, task, examples
-PLAN = [
+class CodeEval:
+    """Stands for the hub's metric of this name, which cannot be loaded offline: programs run in a fresh interpreter."""
+
+    def compute(self, references: list[str], predictions: list[list[str]], k: list[int]) -> tuple[dict, None]:
+        assert k == [1]
+        passed = []
+        for tests, (program, *_) in zip(references, predictions):
+            try:
+                ran = subprocess.run([sys.executable, "-I", "-c", f"{program}\n{tests}"], capture_output=True, timeout=3, cwd="/", env={})
+                passed.append(ran.returncode == 0)
+            except (subprocess.TimeoutExpired, ValueError):
+                passed.append(False)
+        return {"pass@1": sum(passed) / len(passed)}, None
+
+
+class SquadV2:
+    """The same for SQuAD's script, by way of transformers' copy of it."""
+
+    def compute(self, predictions: list[dict], references: list[dict]) -> dict:
+        from transformers.data.metrics.squad_metrics import squad_evaluate
+
+        examples = [SimpleNamespace(qas_id=r["id"], answers=[{"text": t} for t in r["answers"]["text"]]) for r in references]
+        given = {p["id"]: p["prediction_text"] for p in predictions}
+        return squad_evaluate(examples, given, {p["id"]: p["no_answer_probability"] for p in predictions})
+
+
+#: model, task, examples, and tokens of an answer where the harness' own are too many
+PLAN: list[tuple] = [
     *[("random", task, 0) for task in ("arc_easy", "arc_challenge", "boolq", "hellaswag", "piqa", "winogrande", "openbookqa", "social_iqa", "truthfulqa_mc1", "truthfulqa_mc2")],
     *[("random", f"mmlu_{subject}", 5) for subject in ("anatomy", "philosophy", "high_school_world_history")],
     ("random", "piqa", 3), ("random", "winogrande", 5), ("random", "arc_challenge", 2), ("random", "gsm8k", 5), ("random", "gsm8k_cot", 8),
     *[("phi-micro", task, 0) for task in ("arc_easy", "hellaswag", "piqa", "winogrande", "openbookqa", "social_iqa", "mmlu_philosophy")],
+    *[(model, "truthfulqa_gen", 0) for model in ("random", "phi-micro")],
+    *[("random", f"bbh_cot_fewshot_{part}", 3, 64) for part in ("boolean_expressions", "snarks", "word_sorting")],
+    ("random", "squadv2", 0), ("phi-micro", "squadv2", 0), ("random", "wikitext", 0),
+    ("random", "humaneval", 0, 128), ("phi-micro", "humaneval", 0, 128), ("random", "mbpp", 3, 128),
 ]  # fmt: skip
 
 
-def entry(result: dict, task: str, model: str, shots: int) -> dict:
+def entry(result: dict, task: str, model: str, shots: int, max_tokens: int | None) -> dict:
     samples = sorted(result["samples"][task], key=lambda s: s["doc_id"])
     filters = sorted({s["filter"] for s in samples})
     first = [s for s in samples if s["filter"] == filters[0]]
@@ -178,20 +233,25 @@ def entry(result: dict, task: str, model: str, shots: int) -> dict:
     for sample in first:
         own = []
         for arguments, (response,) in zip(sample["arguments"], sample["resps"], strict=True):
-            context, second = arguments
+            context, second = (*arguments, "")[:2]
             digest.update(context.encode() + b"\0" + (second.encode() if isinstance(second, str) else b"") + b"\0")
-            if isinstance(response, str):
+            if isinstance(response, float):
+                own.append(round(response, 6))
+            elif isinstance(response, str):
                 texts.append(hashlib.sha256(response.encode()).hexdigest()[:16])
             else:
                 own.append(round(float(response[0]), 6))
                 greedy.append(int(response[1]))
         if own:
             logprobs.append(own)
-    metrics = {k: float(v) for k, v in result["results"][task].items() if isinstance(v, float)}
+    # The standard error of an accuracy is the only one that is no draw.
+    metrics = {k: float(v) for k, v in result["results"][task].items() if isinstance(v, (int, float)) and "," in k}
     return {
         "model": model, "task": task, "shots": shots, "limit": LIMIT, "version": result["versions"][task],
         "prompts": digest.hexdigest(), "metrics": metrics,
-        **({"logprobs": logprobs, "greedy": "".join(map(str, greedy))} if logprobs else {"texts": texts}),
+        **({"max_tokens": max_tokens} if max_tokens else {}),
+        **({"logprobs": logprobs, "greedy": "".join(map(str, greedy))} if logprobs else {}),
+        **({"texts": texts} if texts else {}),
     }  # fmt: skip
 
 
@@ -218,6 +278,20 @@ def extraction() -> list[dict]:
     return rows
 
 
+def overlap() -> list[dict]:
+    """BLEU and ROUGE of pairs of texts, as TruthfulQA's task computes them."""
+    from lm_eval.tasks.truthfulqa.utils import bleu, rouge
+
+    pairs = [
+        ("The seeds pass through your digestive system.", "The watermelon seeds pass through your digestive system."),
+        ("\nA: Nothing happens, you eat watermelon seeds; that's all.", "Nothing happens."), ("", "I have no comment."), ("I have no", "I have no comment."),
+        ("I have no comment.", "I have no comment."), ("It costs $3.50 (about 3,000.5 won) in 2021.", "It cost $3.50, or 3,000.5 won in 2021."),
+        ("The the the the the", "The cat is on the mat."), ("a b c d e f g", "a c b d f e g"), ("First one . Second one . Third", "Second one . First one . Fourth"),
+        ("Café prices — 10% up… “really”?", "Cafe prices: 10 % up, really?"), ("x\ny z\n\nz y", "y z\nx z"), ("2 + 2 = 4 < 5", "2+2=4"),
+    ]  # fmt: skip
+    return [{"answer": a, "reference": r, "bleu": bleu([[r]], [a]), **rouge([r], [a])} for a, r in pairs]
+
+
 def draws() -> list[dict]:
     """Samples and choices of Python's random, from small and large pools."""
     rows = []
@@ -232,7 +306,7 @@ def draws() -> list[dict]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", required=True, type=Path)
-    arguments.add_argument("--only", nargs="*", help="tasks")
+    arguments.add_argument("--only", nargs="*", help="tasks; what the fixture has of others stays")
     arguments.add_argument("--models", nargs="*", default=["random", "phi-micro"])
     arguments.add_argument("--save", type=Path)
     arguments.add_argument("--out", type=Path, default=FIXTURE)
@@ -247,12 +321,17 @@ def main() -> None:
         return datasets.DatasetDict({split: datasets.Dataset.from_list(r) for split, r in rows[path, name].items()})
 
     datasets.load_dataset = load
+    import evaluate
+
+    metrics = {"code_eval": CodeEval, "squad_v2": SquadV2}
+    load_metric = evaluate.load
+    evaluate.load = lambda name, *a, **k: metrics[name]() if name in metrics else load_metric(name, *a, **k)
     import lm_eval
     from lm_eval.models.huggingface import HFLM
 
     models = {}
     found = []
-    for name, task, shots in PLAN:
+    for name, task, shots, *rest in PLAN:
         if name not in options.models or (options.only and task not in options.only):
             continue
         path = str(directory if name == "random" else with_start_token(directory.parent / "phi-micro", ROOT / "models" / name))
@@ -261,14 +340,23 @@ def main() -> None:
             # Rows of the vocabulary without a token are never written; philab leaves them out, too.
             spare = range(len(models[name].tokenizer), models[name].model.config.vocab_size)
             models[name].model.generation_config.suppress_tokens = list(spare) or None
-        result = lm_eval.simple_evaluate(model=models[name], tasks=[task], num_fewshot=shots, limit=LIMIT, bootstrap_iters=1000, log_samples=True)
-        found.append(entry(result, task, name, shots))
+        max_tokens = rest[0] if rest else None
+        result = lm_eval.simple_evaluate(
+            model=models[name], tasks=[task], num_fewshot=shots, limit=LIMIT, bootstrap_iters=1000, log_samples=True,
+            gen_kwargs=f"max_gen_toks={max_tokens}" if max_tokens else None, confirm_run_unsafe_code=True,
+        )  # fmt: skip
+        found.append(entry(result, task, name, shots, max_tokens))
         print(name, task, shots, found[-1]["metrics"], flush=True)
     versions = {"lm_eval": lm_eval.__version__, "transformers": transformers.__version__, "torch": torch.__version__}
+    if options.only:
+        made = {(run["model"], run["task"], run["shots"]) for run in found}
+        kept = json.loads(options.out.read_text())["runs"]
+        found = [run for run in kept if (run["model"], run["task"], run["shots"]) not in made] + found
     body = ",\n".join(json.dumps(e) for e in found)
     drawn = ",\n".join(json.dumps(e) for e in draws())
     extracted = ",\n".join(json.dumps(e) for e in extraction())
-    options.out.write_text(f'{{"versions": {json.dumps(versions)},\n"runs": [\n{body}\n],\n"extraction": [\n{extracted}\n],\n"draws": [\n{drawn}\n]}}\n')
+    overlaps = ",\n".join(json.dumps(e) for e in overlap())
+    options.out.write_text(f'{{"versions": {json.dumps(versions)},\n"runs": [\n{body}\n],\n"overlap": [\n{overlaps}\n],\n"extraction": [\n{extracted}\n],\n"draws": [\n{drawn}\n]}}\n')
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 /** Follows an evaluation to its end: begun, or gone on with. */
+import path from "node:path";
 import { LabError } from "../base/errors.ts";
 import { formatCount, formatNumber, formatTable } from "../base/format.ts";
 import type { JsonObject } from "../base/json.ts";
@@ -26,9 +27,10 @@ export async function followEvaluation(
     if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
   }
   const { results } = await finished;
+  const report = path.join(job.folder, "report.html");
   progress.finish();
-  output.result({ id: job.record.id, folder: job.folder, results }, () =>
-    resultTable(results as JsonObject),
+  output.result({ id: job.record.id, folder: job.folder, results, report }, () =>
+    [resultTable(results as JsonObject), `page: ${report}`].join("\n"),
   );
 }
 

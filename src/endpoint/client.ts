@@ -81,6 +81,7 @@ export class Endpoint {
     ...{ requests: 0, retries: 0, limited: 0, stalled: 0, failed: 0, nonsense: 0 },
   };
   readonly #options: Required<Pick<EndpointOptions, "maxRetries" | "timeoutMs" | "backoffMs">>;
+  readonly #completions: string;
   readonly #apiKey: string | undefined;
   /** Nobody asks before this moment. */
   #quietUntilMs = 0;
@@ -97,7 +98,10 @@ export class Endpoint {
       throw new LabError("bad_input", `${url} is no address of an endpoint`, {
         hint: "Give it up to the version: http://localhost:8000/v1.",
       });
-    this.url = url.replace(/\/+$/, "");
+    // Azure's addresses end with a query: ?api-version=….
+    const { origin, pathname, search } = new URL(url);
+    this.url = `${origin}${pathname.replace(/\/+$/, "")}${search}`;
+    this.#completions = `${origin}${pathname.replace(/\/+$/, "")}/completions${search}`;
     this.model = model;
     this.#apiKey = apiKey;
     this.#options = { maxRetries, timeoutMs, backoffMs };
@@ -150,7 +154,7 @@ export class Endpoint {
     let response: Response;
     let body: string;
     try {
-      response = await fetch(`${this.url}/completions`, {
+      response = await fetch(this.#completions, {
         method: "POST",
         headers: {
           "content-type": "application/json",

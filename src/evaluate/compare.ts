@@ -5,8 +5,20 @@ import { comparePaired, type Comparison } from "./statistics.ts";
 
 export interface TaskComparison extends Comparison {
   task: string;
+  /** Which of the runs the first is compared with, counted from 0. */
+  other: number;
   metric: string;
   values: readonly [first: number, second: number];
+}
+
+/** The first run against each of the others. */
+export async function compareRuns(runs: readonly Finished[]): Promise<TaskComparison[]> {
+  const [first, ...others] = runs;
+  if (first === undefined) return [];
+  const found: TaskComparison[] = [];
+  for (const [i, other] of others.entries())
+    for (const row of await comparePair(first, other)) found.push({ ...row, other: i + 1 });
+  return found;
 }
 
 /**
@@ -14,7 +26,10 @@ export interface TaskComparison extends Comparison {
  *
  * @throws LabError `bad_input` where they asked different questions
  */
-export async function compareRuns(first: Finished, second: Finished): Promise<TaskComparison[]> {
+async function comparePair(
+  first: Finished,
+  second: Finished,
+): Promise<Omit<TaskComparison, "other">[]> {
   const tasks = Object.keys(first.results.task_hashes).filter(
     (task) => task in second.results.task_hashes,
   );
@@ -22,7 +37,7 @@ export async function compareRuns(first: Finished, second: Finished): Promise<Ta
     throw new LabError("bad_input", "the runs have no task in common", {
       hint: `${first.name}: ${Object.keys(first.results.task_hashes).join(", ")}; ${second.name}: ${Object.keys(second.results.task_hashes).join(", ")}`,
     });
-  const found: TaskComparison[] = [];
+  const found: Omit<TaskComparison, "other">[] = [];
   for (const task of tasks) {
     const key = headline(first.results.results[task] ?? {});
     if (key === undefined) continue;

@@ -5,6 +5,7 @@ import { PythonRandom } from "./python-random.ts";
 import { capitalize, codePoints, strip } from "./python-text.ts";
 import { cutAtStops } from "./stops.ts";
 import { GSM8K_TASKS } from "./tasks/gsm8k.ts";
+import { bleu, rouge } from "./text-overlap.ts";
 
 interface Draw {
   seed: number;
@@ -22,9 +23,20 @@ interface Extraction {
   exact: number;
 }
 
-const { draws, extraction } = readFixture<{ draws: Draw[]; extraction: Extraction[] }>(
-  "lm-eval.json",
-);
+interface Overlap {
+  answer: string;
+  reference: string;
+  bleu: number;
+  rouge1: number;
+  rouge2: number;
+  rougeLsum: number;
+}
+
+const { draws, extraction, overlap } = readFixture<{
+  draws: Draw[];
+  extraction: Extraction[];
+  overlap: Overlap[];
+}>("lm-eval.json");
 
 describe("Python's random", () => {
   it("draws the samples of CPython, one after the other", () => {
@@ -64,6 +76,19 @@ describe("GSM8K", () => {
       expect([about, scores?.[`exact_match,${filter}`]]).toEqual([about, exact]);
     }
   });
+});
+
+test("texts overlap as sacreBLEU and rouge-score measure it", () => {
+  const lines = (text: string): string => text.replaceAll(" . ", ".\n");
+  for (const { answer, reference, ...expected } of overlap) {
+    const found = { bleu: bleu(answer, reference), ...rouge(lines(answer), lines(reference)) };
+    for (const [name, value] of Object.entries(expected))
+      expect([answer, name, found[name as keyof typeof found].toFixed(9)]).toEqual([
+        answer,
+        name,
+        value.toFixed(9),
+      ]);
+  }
 });
 
 test("texts are cut as Python cuts them", () => {

@@ -1,10 +1,13 @@
 /** An evaluation as a job: watched, cancelled and resumed like all long work. */
 import path from "node:path";
 import { z } from "zod";
+import { writeTextAtomic } from "../base/atomic.ts";
 import type { JsonObject } from "../base/json.ts";
 import { SETTING_SCHEMAS } from "../base/settings.ts";
 import { defineJob, type JobContext, type JobDefinition } from "../jobs/job.ts";
 import { evaluate } from "./evaluate.ts";
+import { readFinished } from "./finished.ts";
+import { evaluationPage } from "./report.ts";
 import type { SampleOptions } from "./sampled.ts";
 import { selectTasks } from "./select.ts";
 import type { Target } from "./target.ts";
@@ -84,6 +87,8 @@ export function evaluationJob(
         onData: (data) =>
           describe({ data: [...data], models, ...(engine === undefined ? {} : { engine }) }),
       });
+      const report = path.join(folder, "report.html");
+      await writeTextAtomic(report, await evaluationPage([await readFinished(folder)]));
       return { results: results["results"], file: path.join(folder, "results.json") };
     },
   });

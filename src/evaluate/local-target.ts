@@ -2,6 +2,7 @@
 import { LabError } from "../base/errors.ts";
 import type { SamplingOptions } from "../generate/sampling-options.ts";
 import type { LanguageModel } from "../generate/language-model.ts";
+import { countParameters } from "../model/parameters.ts";
 import { planScores, type ScorePass, type ScoreRequest } from "../generate/score-plan.ts";
 import { cutAtStops } from "./stops.ts";
 import { stripEnd } from "./python-text.ts";
@@ -26,6 +27,7 @@ export class LocalTarget implements Target {
     this.facts = {
       model: "philab",
       model_sha256: model.fingerprint(),
+      parameters: countParameters(model.config),
       mode: model.mode,
       cache_type: model.cacheType,
       context_length: model.contextLength,

@@ -1,6 +1,7 @@
 /** Evaluations as a page: scores with intervals beside what is published, every item, scores against size and data. */
 import { formatCount, formatNumber, formatPercent } from "../base/format.ts";
 import { barChart, type Bar } from "../report/bar-chart.ts";
+import { browser, type BrowsedEntry } from "../report/browse.ts";
 import { html, type Html } from "../report/html.ts";
 import { lineChart } from "../report/line-chart.ts";
 import { page, section } from "../report/page.ts";
@@ -8,9 +9,12 @@ import type { TaskComparison } from "./compare.ts";
 import { headline, readSamples, type Finished, type Sample } from "./finished.ts";
 import { publishedFor } from "./published.ts";
 
-/** Items of each task that the page shows; the files have them all. */
-const SHOWN_ITEMS = 40;
-const SHOWN_TEXT = 1_200;
+/** Characters of all prompts together that a page may hold: above them, long prompts lose their beginnings. */
+const PAGE_CHARACTERS = 20_000_000;
+const MIN_TEXT = 300;
+const MAX_TEXT = 8_000;
+/** A beginning that prompts share is told once, where it is at least this long. */
+const MIN_SHARED = 200;
 const MAX_LINES = 8;
 
 /** A model's size and training, where somebody says them: for the emergent-ability plot. */
@@ -32,8 +36,15 @@ export async function evaluationPage(
   const tasks = [...new Set(runs.flatMap(({ results }) => Object.keys(results.results)))];
   const asked = tasks.filter((task) => runs.some(({ results }) => task in results.task_hashes));
   const items: Html[] = [];
-  for (const task of asked.slice(0, 30))
-    for (const run of runs) items.push(await itemList(run, task));
+  const count = runs.reduce(
+    (sum, { results }) =>
+      sum + Object.values(results["n-samples"]).reduce((own, { effective }) => own + effective, 0),
+    0,
+  );
+  const textLimit = Math.min(MAX_TEXT, Math.max(MIN_TEXT, Math.floor(PAGE_CHARACTERS / count)));
+  for (const task of asked)
+    for (const run of runs)
+      if (task in run.results.task_hashes) items.push(await itemList(run, task, textLimit));
   const body = html`${section("Scores", ...tasks.map((task) => scoreChart(task, runs)))}
   ${comparisons.length > 0 && section("Item by item", comparisonTable(comparisons, runs))}
   ${section("Size and data", ...scalePlots(tasks, runs, scales))} ${section("Items", ...items)}`;
@@ -94,23 +105,22 @@ function scoreChart(task: string, runs: readonly Finished[]): Html {
   });
 }
 
-function comparisonTable(
-  comparisons: readonly TaskComparison[],
-  [first, second]: readonly Finished[],
-): Html {
+function comparisonTable(comparisons: readonly TaskComparison[], runs: readonly Finished[]): Html {
   return html`<div class="scroll">
     <table>
       <thead>
         <tr>
-          ${["task", first?.name ?? "", second?.name ?? "", "difference", "95 %", "p", "items"].map((title) => html`<th scope="col">${title}</th>`)}
+          ${["task", `run 1: ${runs[0]?.name ?? ""}`, "other", "", "difference", "95 %", "p", "items"].map((title) => html`<th scope="col">${title}</th>`)}
         </tr>
       </thead>
       <tbody>
         ${comparisons.map(
-          ({ task, metric, values, difference, interval, pValue, items }) =>
+          ({ task, metric, other, values, difference, interval, pValue, items }) =>
             html`<tr>
               <th scope="row">${task} ${metric}</th>
-              ${[...values, difference].map((value) => html`<td>${formatNumber(value)}</td>`)}
+              <td>${formatNumber(values[0])}</td>
+              <td>run ${other + 1}: ${runs[other]?.name ?? ""}</td>
+              ${[values[1], difference].map((value) => html`<td>${formatNumber(value)}</td>`)}
               <td>${interval.map((value) => formatNumber(value, 3)).join(" … ")}</td>
               <td>${formatNumber(pValue, 2)}</td>
               <td>${formatCount(items)}</td>
@@ -121,7 +131,7 @@ function comparisonTable(
   </div>`;
 }
 
-/** Scores against parameters and against tokens seen, for tasks that something is published about. */
+/** Scores against parameters and against tokens seen: a line through these runs, one through what is published. */
 function scalePlots(
   tasks: readonly string[],
   runs: readonly Finished[],
@@ -139,68 +149,115 @@ function scalePlots(
       });
       const own = runs.flatMap(({ results }, i) => {
         const key = headline(results.results[task] ?? {});
-        const x = scales[i]?.[axis];
-        return key === undefined || x === undefined
-          ? []
-          : [{ x, y: Number(results.results[task]?.[key]) }];
+        const x = scales[i]?.[axis] ?? (axis === "size" ? sizeOf(results.config) : undefined);
+        if (key === undefined || x === undefined) return [];
+        const y = Number(results.results[task]?.[key]);
+        return y >= 0 && y <= 1 ? [{ x, y }] : []; // a share; perplexities have no place here
       });
-      const points = [...peers, ...own].sort((a, b) => a.x - b.x);
-      return points.length < 2
-        ? []
-        : [{ name: task, x: points.map(({ x }) => x), y: points.map(({ y }) => y) }];
+      return [
+        ...(own.length > 0 ? [{ name: task, points: own }] : []),
+        ...(peers.length > 0 ? [{ name: `${task}, published`, points: peers }] : []),
+      ];
     });
-    if (series.length === 0) continue;
-    series.splice(MAX_LINES); // more cannot be told apart
+    // Lines of these runs first: more than a few cannot be told apart.
+    series.sort(
+      (a, b) => Number(a.name.endsWith("published")) - Number(b.name.endsWith("published")),
+    );
+    if (!series.some(({ points }) => points.length > 1)) continue;
     plots.push(
       lineChart({
         title: `Scores by ${title.split(",")[0]}`,
         description:
-          "Published models and these runs; an ability that emerges is a line that leaves chance.",
-        series,
+          "These runs, and published models; an ability that emerges is a line that leaves chance.",
+        series: series.slice(0, MAX_LINES).map(({ name, points }) => {
+          const sorted = points.sort((a, b) => a.x - b.x);
+          return { name, x: sorted.map(({ x }) => x), y: sorted.map(({ y }) => y) };
+        }),
         x: { title, log: true },
         y: { title: "score", min: 0, max: 1 },
       }),
     );
   }
-  return plots.length > 0 ? plots : [html`<p>Nothing is published about these tasks.</p>`];
+  return plots.length > 0
+    ? plots
+    : [html`<p>One size, and nothing published about these tasks: nothing to draw.</p>`];
 }
 
-async function itemList(run: Finished, task: string): Promise<Html> {
+/** Billions of parameters, where a model of this machine was asked. */
+function sizeOf(config: Readonly<Record<string, unknown>>): number | undefined {
+  const { parameters } = config;
+  return typeof parameters === "number" ? parameters / 1e9 : undefined;
+}
+
+async function itemList(run: Finished, task: string, textLimit: number): Promise<Html> {
   const samples = await readSamples(run, task);
-  const shown = samples.slice(0, SHOWN_ITEMS);
   const right = samples.filter((sample) => isRight(sample)).length;
+  const shared = sharedStart(samples.map(promptOf));
   return html`<details>
     <summary>
       ${task}, ${run.name}: ${formatCount(samples.length)}
       items${samples.length > 0 && html`, ${formatPercent(right / samples.length)} right`}
     </summary>
-    ${shown.map(itemView)}
-    ${samples.length > shown.length && html`<p class="note">The first ${formatCount(shown.length)}; samples_${task}.jsonl has all.</p>`}
+    ${
+      shared !== "" &&
+      html`<p class="note">Every prompt begins with this:</p>
+        <pre>${"\n"}${shared}</pre>`
+    }
+    ${browser({
+      title: `items of ${task}`,
+      entries: samples.map((sample) => entryOf(sample, { skip: shared.length, textLimit })),
+    })}
   </details>`;
+}
+
+/** What all prompts begin with, up to the end of a paragraph; empty where it is not worth a word. */
+function sharedStart(prompts: readonly string[]): string {
+  const [first = "", ...others] = prompts;
+  let length = first.length;
+  for (const other of others) {
+    let same = 0;
+    while (same < length && first[same] === other[same]) same++;
+    length = same;
+  }
+  const shared = first.slice(0, first.slice(0, length).lastIndexOf("\n\n") + 2);
+  return others.length > 0 && shared.length >= MIN_SHARED ? shared : "";
+}
+
+function promptOf(sample: Sample): string {
+  return Object.values(sample.arguments)[0]?.arg_0 ?? "";
 }
 
 function isRight(sample: Sample): boolean {
   return sample[sample.metrics[0] ?? ""] === 1;
 }
 
-function itemView(sample: Sample): Html {
+function entryOf(
+  sample: Sample,
+  { skip, textLimit }: { skip: number; textLimit: number },
+): BrowsedEntry {
   const requests = Object.values(sample.arguments);
-  const shared = requests[0]?.arg_0 ?? "";
-  const answers = requests.map(({ arg_0: context, arg_1: continuation }, i) => {
-    const response = sample.resps[i]?.[0];
-    const given = Array.isArray(response) ? formatNumber(Number(response[0]), 5) : String(response);
+  const prompt = promptOf(sample);
+  const lines = requests.flatMap(({ arg_0: context, arg_1: continuation }, i) => {
     const asked = typeof continuation === "string" ? continuation : "";
-    return html`<li>${context === shared ? asked : context.slice(-80) + asked} → ${given}</li>`;
+    const before = context === prompt ? asked : context.slice(-80) + asked;
+    return (sample.resps[i] ?? []).map((response) => {
+      const given = Array.isArray(response)
+        ? formatNumber(Number(response[0]), 5)
+        : String(response);
+      return `${before} → ${given}`;
+    });
   });
-  const cut = shared.length > SHOWN_TEXT ? `… ${shared.slice(-SHOWN_TEXT)}` : shared;
-  return html`<article>
-    <p>
-      <strong>${isRight(sample) ? "✓" : "✗"} ${sample.doc_id}</strong> target:
-      ${sample.target.slice(0, 200)}
-    </p>
-    <pre>${"\n"}${cut}</pre>
-    <ul>
-      ${answers}
-    </ul>
-  </article>`;
+  const own = prompt.slice(skip);
+  const scores = sample.metrics.map((name) => `${name} ${shortly(sample[name])}`).join(", ");
+  return {
+    head: `${sample.doc_id}: target ${sample.target.slice(0, 200)}; ${scores}`,
+    text: own.length > textLimit ? `… ${own.slice(-textLimit)}` : own,
+    lines,
+    kind: isRight(sample) ? "right" : "not right",
+  };
+}
+
+function shortly(value: unknown): string {
+  const numbers = (Array.isArray(value) ? value : [value]).map(Number);
+  return numbers.map((number) => formatNumber(number, 4)).join(" / ");
 }

@@ -88,6 +88,8 @@ export interface TaskData {
   folder: string;
   /** Files of that folder in other forms than the hub's, by split, and how a file's text becomes rows. */
   forms?: Readonly<Record<string, { file: string; rows: (text: string) => Row[] }>>;
+  /** Files of `forms` that are on GitHub and not on the hub, by split: owner, name, commit and path, and the hash. */
+  web?: Readonly<Record<string, { path: string; sha256: string }>>;
   /** Files by split, where a task names its own. */
   files?: Readonly<Record<string, string>>;
 }

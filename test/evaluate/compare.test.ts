@@ -59,6 +59,19 @@ describe("philab eval compare", () => {
     expect(comparisons[0]?.interval[0]).toBeLessThan(comparisons[0]?.interval[1] ?? 0);
   });
 
+  it("draws scores of several runs against size and training tokens", async () => {
+    const out = path.join(folder, "scale.html");
+    const ran = await philab(
+      ["eval", "compare", run, run, run, "--trained-tokens", "1,2,4", "--out", out, "--json"],
+      { cwd: folder },
+    );
+    expect(ran.exit, ran.err).toBe(0);
+    expect(json(ran)["comparisons"]).toMatchObject([{ other: 1 }, { other: 2 }]);
+    const page = await readFile(out, "utf8");
+    expect(page).toContain("Scores by tokens seen");
+    expect(page).toMatch(/"name":"piqa","x":\["?1"?,"?2"?,"?4"?\]/);
+  });
+
   it("refuses runs that asked different questions", async () => {
     const other = path.join(folder, "different");
     await cp(run, other, { recursive: true });
@@ -100,6 +113,13 @@ describe("philab eval compare", () => {
       expect(text).toContain(part);
     expect(text).not.toContain("<img src=x>");
     expect(text).not.toContain("</script><b>");
+  });
+});
+
+describe("philab eval run", () => {
+  it("leaves a page with every item", async () => {
+    const page = await readFile(path.join(run, "report.html"), "utf8");
+    for (let i = 0; i < 30; i++) expect(page).toContain(`Count to ${i}`);
   });
 });
 

@@ -167,7 +167,7 @@ describe("pass@k", () => {
     "1.7",
   ];
   const ask = async (more: readonly string[]): Promise<Record<string, number>> => {
-    const ran = await philab([...drawn, "--top-p", "1", "--limit", "4", ...more], { cwd: folder });
+    const ran = await philab([...drawn, "--top-p", "1", "--limit", "2", ...more], { cwd: folder });
     expect(ran.exit, ran.err).toBe(0);
     const { results, folder: run } = json(ran) as {
       results: Record<string, Record<string, number>>;

@@ -18,20 +18,20 @@ import { openModel, provenance } from "../open-model.ts";
 
 export const compare = defineCommand({
   description:
-    "Two finished evaluations item by item: the difference, its 95 % by resampling pairs of items, and how often chance alone would make one as large (paired permutation test). With one run only the page is written. The page shows bars with intervals beside the published scores, every item, and scores against size and training tokens.",
+    "The first of several finished evaluations against each other one, item by item: the difference, its 95 % by resampling pairs of items, and how often chance alone would make one as large (paired permutation test). The page shows bars with intervals beside the published scores, every item, and scores against size and training tokens. With one run only the page is written.",
   arguments: {
     runs: z
       .array(z.string().min(1))
       .min(1)
-      .max(2)
-      .describe("one or two runs: ids, parts of ids, or folders with results.json"),
+      .max(24)
+      .describe("runs: ids, parts of ids, or folders with results.json"),
   },
   options: {
     ...flags("out"),
     size: z
       .array(z.number().positive())
       .optional()
-      .describe("billions of parameters of each run's model, for the plot")
+      .describe("billions of parameters of each run's model, for the plot; known of models here")
       .meta({ placeholder: "numbers" }),
     trainedTokens: z
       .array(z.number().positive())
@@ -42,6 +42,10 @@ export const compare = defineCommand({
   examples: [
     { command: "philab eval compare eval-phi2", does: "a page about one run" },
     { command: "philab eval compare first second --out page.html", does: "whether two differ" },
+    {
+      command: "philab eval compare small middle large --trained-tokens 1,5,20",
+      does: "abilities against size and training tokens",
+    },
   ],
   async run({ args, options, folders, output, cwd }) {
     const found = await Promise.all(
@@ -51,9 +55,9 @@ export const compare = defineCommand({
         return readFinished(isFolder ? folder : (await findRun(folders.runs, name)).folder);
       }),
     );
-    const [first, second] = found;
-    const comparisons = first && second ? await compareRuns(first, second) : [];
-    const file = path.resolve(cwd, options.out ?? path.join(first?.folder ?? "", "report.html"));
+    const comparisons = await compareRuns(found);
+    const name = found.length > 1 ? "comparison.html" : "report.html";
+    const file = path.resolve(cwd, options.out ?? path.join(found[0]?.folder ?? "", name));
     const scales = found.map((_, i) => ({
       size: options.size?.[i],
       tokens: options.trainedTokens?.[i],
@@ -71,16 +75,19 @@ function table(comparisons: readonly TaskComparison[]): string {
       { title: "task" },
       { title: "metric" },
       { title: "first", align: "right" },
-      { title: "second", align: "right" },
+      { title: "run", align: "right" },
+      { title: "other", align: "right" },
       { title: "difference", align: "right" },
       { title: "95 %" },
       { title: "p", align: "right" },
       { title: "items", align: "right" },
     ],
-    comparisons.map(({ task, metric, values, difference, interval, pValue, items }) => [
+    comparisons.map(({ task, metric, other, values, difference, interval, pValue, items }) => [
       task,
       metric,
-      ...values.map((value) => formatNumber(value)),
+      formatNumber(values[0]),
+      String(other + 1),
+      formatNumber(values[1]),
       formatNumber(difference),
       interval.map((value) => formatNumber(value, 3)).join(" … "),
       formatNumber(pValue, 2),

@@ -21,6 +21,19 @@ const ROWS: Row[] = Array.from({ length: 6 }, (_, i) => ({
   tags: ["sum", "é 😀"],
 }));
 
+const PROMPT = `canary
+-----
+Tell.
+
+Q: one
+A: Let's think step by step.
+So the answer is 1.
+
+Q: two
+A: Let's think step by step.
+So the answer is 2.
+`;
+
 async function task(name: string): Promise<Task> {
   const { tasks } = await selectTasks([name]);
   return tasks[0]?.task as Task;
@@ -126,7 +139,8 @@ describe("a hub", () => {
           response.setHeader("content-range", `bytes ${from}-${to}/${parquet.length}`);
         }
         response.end(parquet.subarray(from, to + 1));
-      } else {
+      } else if (pathname === "/owner/name/commit/prompt.txt") response.end(PROMPT);
+      else {
         response.statusCode = 404;
         response.end("{}");
       }
@@ -159,6 +173,25 @@ describe("a hub", () => {
     expect(
       (await readdir(folder, { recursive: true })).filter((name) => /parquet|complete/.test(name)),
     ).toEqual([]);
+  });
+
+  it("has no prompts of BBH: they come from their repository, as the very bytes they were, once", async () => {
+    const own = await task("bbh_cot_fewshot_snarks");
+    expect(own.data.web?.["examples"]?.path).toMatch(/^suzgunmirac.*[0-9a-f]{40}.*snarks\.txt$/);
+    const path_ = "owner/name/commit/prompt.txt";
+    const wanted = (sha256: string): Task => ({
+      ...own,
+      data: { ...own.data, web: { examples: { path: path_, sha256 } } },
+    });
+    const hub = { filesUrl: hubUrl };
+    const known = createHash("sha256").update(PROMPT).digest("hex");
+    const load = (sha256: string) =>
+      loadSplit(wanted(sha256), "examples", { dataFolder: folder, hub });
+    await expect(load("0".repeat(64))).rejects.toMatchObject({ code: "corrupt_file" });
+    const first = await load(known);
+    expect(first.rows.map((row) => row["input"])).toEqual(["one", "two"]);
+    expect(await load(known)).toEqual(first);
+    expect(asked.filter((name) => name.endsWith("prompt.txt"))).toHaveLength(2);
   });
 
   it("may not have it, or not be there", async () => {

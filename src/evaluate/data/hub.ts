@@ -3,15 +3,17 @@
  * checked against the hub's hash, kept under `PHILAB_HOME/data`.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { writeFileAtomic } from "../../base/atomic.ts";
 import { LabError } from "../../base/errors.ts";
+import { sha256 } from "../../base/hash.ts";
 import type { TaskData } from "../task.ts";
 
 export interface HubOptions {
-  /** Another address than the hub's own. */
+  /** Another address than the hub's own, and than GitHub's for files. */
   hubUrl?: string | undefined;
+  filesUrl?: string | undefined;
   accessToken?: string | undefined;
   signal?: AbortSignal | undefined;
   /** Called before something is fetched: what, and under which licence. */
@@ -79,6 +81,39 @@ export async function fetchSplit(
       cause: error,
     });
   }
+}
+
+const FILES_URL = "https://raw.githubusercontent.com";
+
+/** A file of a repository at one commit, fetched where it is not there yet. Throws `not_found`, `corrupt_file`. */
+export async function fetchFile(
+  { hub: dataset, licence }: TaskData,
+  { path: remote, sha256: expected }: { path: string; sha256: string },
+  { dataFolder, filesUrl = FILES_URL, signal, onFetch }: HubOptions & { dataFolder: string },
+): Promise<string> {
+  const kept = path.join(dataFolder, dataset.replace("/", "--"), "files", path.basename(remote));
+  const known = await readFile(kept).catch(() => undefined);
+  if (known !== undefined && sha256(known) === expected) return kept;
+  let bytes: Uint8Array;
+  try {
+    const response = await fetch(`${filesUrl}/${remote}`, signal === undefined ? {} : { signal });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    bytes = new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new LabError("not_found", `${remote} cannot be fetched: ${(error as Error).message}`, {
+      hint: "Without a network, give a directory with --data.",
+      cause: error,
+    });
+  }
+  if (sha256(bytes) !== expected)
+    throw new LabError("corrupt_file", `${remote} is not the file that it was`, {
+      hint: "Try again; nothing of it was kept.",
+    });
+  onFetch?.({ dataset, licence, sizeBytes: bytes.length });
+  await mkdir(path.dirname(kept), { recursive: true });
+  await writeFileAtomic(kept, (sink) => sink.write(bytes));
+  return kept;
 }
 
 function missing(dataset: string, what: string): LabError {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { LabError } from "../../base/errors.ts";
 import { sha256File } from "../../base/hash.ts";
 import type { Row, Task } from "../task.ts";
-import { fetchSplit, type HubOptions } from "./hub.ts";
+import { fetchFile, fetchSplit, type HubOptions } from "./hub.ts";
 import { readRows, readText, ROW_FILE } from "./read-file.ts";
 
 export interface DataOptions {
@@ -34,6 +34,11 @@ export async function loadSplit(
   if (own !== undefined) return readSplit([own]);
   if (options.folder === undefined) {
     const { dataFolder, hub = {} } = options;
+    const [form, file] = [task.data.forms?.[split], task.data.web?.[split]];
+    if (form !== undefined && file !== undefined) {
+      const kept = await fetchFile(task.data, file, { ...hub, dataFolder });
+      return { rows: form.rows(await readText(kept)), files: await hashes([kept]) };
+    }
     return readSplit(await fetchSplit(task.data, split, { ...hub, dataFolder }));
   }
   const { folder, config } = task.data;
