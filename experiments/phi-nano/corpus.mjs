@@ -29,10 +29,11 @@ const { values } = parseArgs({
     validation: { type: "string", default: "300" },
     vocabulary: { type: "string", default: "2048" },
     seed: { type: "string", default: "1" },
+    shares: { type: "string" },
   },
 });
 const out = path.resolve(values.out);
-await mkdir(path.join(out, "tokenizer"), { recursive: true });
+await mkdir(out, { recursive: true });
 
 const tasks = [];
 for (const file of values["held-out"].split(",").filter(Boolean))
@@ -42,7 +43,17 @@ const heldOut = new HeldOut(tasks);
 
 const documents = [];
 const sandbox = await PyodideSandbox.open();
+const shares =
+  values.shares === undefined
+    ? undefined
+    : Object.fromEntries(
+        values.shares
+          .split(",")
+          .map((pair) => pair.split(":"))
+          .map(([kind, share]) => [kind, Number(share)]),
+      );
 const made = synthesize({
+  ...(shares && { shares }),
   random: new Random(Number(values.seed)),
   characters: Number(values.characters),
   sandbox,
@@ -65,18 +76,29 @@ const mixed = documents.flatMap((document, i) =>
 );
 
 // Digits are tokens of their own: a number is read digit by digit, and a literal copied digit by digit.
-const { data } = await trainTokenizer(
-  mixed.map(({ text }) => text.replace(/(\d)(?=\d)/g, "$1 ")),
-  { vocabSize: Number(values.vocabulary), addBosToken: true },
-);
-for (const [name, contents] of Object.entries(tokenizerFiles(data)))
-  await writeFile(path.join(out, "tokenizer", name), `${JSON.stringify(contents, undefined, 1)}\n`);
+if (Number(values.vocabulary) > 0) {
+  const { data } = await trainTokenizer(
+    mixed.map(({ text }) => text.replace(/(\d)(?=\d)/g, "$1 ")),
+    { vocabSize: Number(values.vocabulary), addBosToken: true },
+  );
+  await mkdir(path.join(out, "tokenizer"), { recursive: true });
+  for (const [name, contents] of Object.entries(tokenizerFiles(data)))
+    await writeFile(
+      path.join(out, "tokenizer", name),
+      `${JSON.stringify(contents, undefined, 1)}\n`,
+    );
+}
 
 const validation = Number(values.validation);
 const lines = (rows) => rows.map((row) => JSON.stringify(row)).join("\n") + "\n";
 const training = lines(mixed.slice(validation));
 await writeFile(path.join(out, "validation.jsonl"), lines(mixed.slice(0, validation)));
 await writeFile(path.join(out, "corpus.jsonl"), training);
+// Ideas may be shared with held-out functions, and a short body has few ways to be written: how many are there word for word?
+const bodies = tasks.filter(({ canonical }) => canonical).map(({ canonical }) => canonical.trim());
+const verbatim = new Set(
+  [...new Set(bodies)].filter((body) => training.includes(JSON.stringify(body).slice(1, -1))),
+);
 const facts = {
   seed: Number(values.seed),
   documents: mixed.length,
@@ -84,6 +106,8 @@ const facts = {
   heldOut: {
     tasks: tasks.length,
     documentsWithOne: mixed.filter(({ text }) => heldOut.occursIn(text)).length,
+    bodies: bodies.length,
+    bodiesVerbatim: bodies.filter((body) => verbatim.has(body)).length,
   },
   sha256: createHash("sha256").update(training).digest("hex"),
 };

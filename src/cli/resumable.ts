@@ -36,12 +36,10 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     await followPipeline(context, await Job.resume(pipelineJob, folder));
   },
   synth: async (context, folder) => {
-    const [{ Job }, { synthJob }, { followSynth }] = await Promise.all([
+    const [{ Job }, { followSynth, synthJobOf }] = await Promise.all([
       import("../jobs/job.ts"),
-      import("../data/synth/job.ts"),
       import("./synth.ts"),
     ]);
-    const job = synthJob({ apiKey: context.env["PHILAB_API_KEY"] });
-    await followSynth(context, await Job.resume(job, folder));
+    await followSynth(context, await Job.resume(synthJobOf(context), folder));
   },
 };

@@ -75,7 +75,7 @@ describe("philab data synth", () => {
     writeFileSync(tasks, `${JSON.stringify({ prompt: "Instruct: What is 1 + 1?\nOutput:" })}\n`);
     const make = (out: string): ReturnType<typeof philab> =>
       philab(
-        `data synth --out ${out} --seed 3 --characters 8000 --shares lessons:1,arithmetic:1 --held-out tasks.jsonl --json`.split(
+        `data synth --out ${out} --seed 3 --characters 8000 --shares lessons:1,arithmetic:1 --held-out tasks.jsonl --embed-with phi-micro --json`.split(
           " ",
         ),
         { cwd: root },
@@ -83,7 +83,10 @@ describe("philab data synth", () => {
     const [first, second] = [await make("one"), await make("two")];
     expect(first.exit, first.err).toBe(0);
     const [a, b] = [json(first), json(second)];
-    expect(a).toMatchObject({ diversity: { duplicates: expect.any(Number) as number } });
+    const { distance, nearest } = a["embeddings"] as Record<"distance" | "nearest", number>;
+    expect(distance).toBeGreaterThan(nearest);
+    expect(a["embeddings"]).toEqual(b["embeddings"]);
+    expect(a["diversity"]).toEqual(b["diversity"]);
     expect(bytesBelow(path.join(root, "one", "parts"))).toEqual(
       bytesBelow(path.join(root, "two", "parts")),
     );

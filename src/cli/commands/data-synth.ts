@@ -1,13 +1,13 @@
 /** `philab data synth`: seeded material from grammars, and passages from a model. */
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
-import { synthJob, type SynthArguments } from "../../data/synth/job.ts";
+import type { SynthArguments } from "../../data/synth/job.ts";
 import { SYNTH_KINDS } from "../../data/synth/synthesize.ts";
 import { Job } from "../../jobs/job.ts";
 import { defineCommand } from "../command.ts";
 import { corpusOut, fullPath } from "../data.ts";
 import { flags, FLAGS } from "../flags.ts";
-import { followSynth } from "../synth.ts";
+import { followSynth, synthJobOf } from "../synth.ts";
 
 const list = (what: string) =>
   z.array(z.string().min(1)).min(1).optional().describe(what).meta({ placeholder: "list" });
@@ -28,6 +28,12 @@ export const command = defineCommand({
       .optional()
       .describe("how much of each kind, in proportion: functions:3,stories:1")
       .meta({ placeholder: "pairs" }),
+    embedWith: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("measure how far apart the texts lie in this model's embeddings")
+      .meta({ placeholder: "model" }),
     heldOut: list("JSONL files of tasks (prompt) that must not occur"),
     endpoint: z
       .url()
@@ -54,8 +60,8 @@ export const command = defineCommand({
     },
   ],
   async run(context) {
-    const { options, settings, folders, cwd, commandLine, env } = context;
-    const { endpoint, characters, shares, heldOut = [] } = options;
+    const { options, settings, folders, cwd, commandLine } = context;
+    const { endpoint, characters, shares, embedWith, heldOut = [] } = options;
     const asked = (): Omit<NonNullable<SynthArguments["endpoint"]>, "url"> => {
       const { topics, audiences, constraints, maxTokens, temperature } = options;
       if (settings.model === undefined || topics === undefined)
@@ -71,10 +77,11 @@ export const command = defineCommand({
     const args: SynthArguments = {
       ...{ out: fullPath(options.out, cwd), seed: settings.seed, characters },
       ...(shares === undefined ? {} : { shares }),
+      ...(embedWith === undefined ? {} : { embedWith }),
       heldOut: heldOut.map((file) => fullPath(file, cwd)),
       ...(endpoint === undefined ? {} : { endpoint: { url: endpoint, ...asked() } }),
     };
-    const job = await Job.create(synthJob({ apiKey: env["PHILAB_API_KEY"] }), {
+    const job = await Job.create(synthJobOf(context), {
       runsFolder: folders.runs,
       name: endpoint === undefined ? "grammars" : "passages",
       arguments: args,

@@ -10,7 +10,12 @@ import { PyodideSandbox } from "../../sandbox/pyodide.ts";
 import { openCorpus, readCorpus } from "../corpus.ts";
 import { corpusHash } from "../manifest.ts";
 import { writeSynthCorpus } from "./corpus.ts";
-import { textDiversity, type TextDiversity } from "./diversity.ts";
+import {
+  embeddingSpread,
+  textDiversity,
+  type EmbeddingSpread,
+  type TextDiversity,
+} from "./diversity.ts";
 import { grammarParts } from "./grammars.ts";
 import type { HeldOutTask } from "./held-out.ts";
 import { DEFAULT_AUDIENCES, DEFAULT_CONSTRAINTS, gridCells, passageParts } from "./passages.ts";
@@ -26,6 +31,8 @@ const synthArguments = z.strictObject({
   /** Of the grammars: how much, and how much of each kind. */
   characters: z.int().min(1).default(1_000_000),
   shares: z.record(z.string(), z.number()).default(DEFAULT_SHARES),
+  /** A model in whose embeddings the spread of the texts is measured. */
+  embedWith: text.optional(),
   /** Asks a model for a passage on each topic, for each audience, under each constraint, instead. */
   endpoint: z
     .strictObject({
@@ -54,17 +61,23 @@ export type SynthResult = {
   /** Made and not given, by reason. */
   refused: Record<string, number>;
   diversity: JsonObject & TextDiversity;
+  embeddings?: JsonObject & EmbeddingSpread;
   sha256: string;
 };
 
-/** Documents that diversity is measured on. */
+/** Documents that diversity is measured on, and those whose distances from each other are. */
 const SAMPLE = 5_000;
+const EMBEDDED = 256;
 
-/** @param apiKey - of the endpoint; not part of the record */
-export function synthJob({ apiKey }: { apiKey?: string | undefined } = {}): JobDefinition<
-  typeof synthArguments,
-  SynthResult
-> {
+/** What the job needs and does not keep in its record. */
+export interface SynthHelpers {
+  /** Of the endpoint. */
+  apiKey?: string | undefined;
+  /** Embeds texts with the model of a name [texts][D]. */
+  embed: (model: string, texts: readonly string[]) => Promise<readonly Float32Array[]>;
+}
+
+export function synthJob(helpers: SynthHelpers): JobDefinition<typeof synthArguments, SynthResult> {
   return defineJob({
     kind: "synth",
     arguments: synthArguments,
@@ -78,7 +91,7 @@ export function synthJob({ apiKey }: { apiKey?: string | undefined } = {}): JobD
           ? grammarParts({ ...shared, seed, characters, shares })
           : passageParts({
               ...shared,
-              endpoint: new Endpoint({ url: asked.url, model: asked.model, apiKey }),
+              endpoint: new Endpoint({ ...helpers, url: asked.url, model: asked.model }),
               cells: gridCells(asked),
               maxTokens: asked.maxTokens,
               temperature: asked.temperature,
@@ -96,12 +109,19 @@ export function synthJob({ apiKey }: { apiKey?: string | undefined } = {}): JobD
         throw new LabError("check_failed", `none of ${documents} documents could be used`, {
           hint: `Reasons: ${Object.keys(rejected).join(", ")}.`,
         });
+      const sample = await sampleTexts(out, made);
+      const stride = Math.ceil(sample.length / EMBEDDED);
+      const few = sample.filter((_, i) => i % stride === 0);
+      const { embedWith } = given;
       return {
         folder: out,
         documents: made,
         textBytes: manifest.parts.reduce((sum, part) => sum + part.textBytes, 0),
         refused: rejected,
-        diversity: { ...textDiversity(await sampleTexts(out, made)) },
+        diversity: { ...textDiversity(sample) },
+        ...(embedWith === undefined
+          ? {}
+          : { embeddings: { ...embeddingSpread(await helpers.embed(embedWith, few)) } }),
         sha256: corpusHash(manifest),
       };
     },
