@@ -131,6 +131,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/data.ts")).clean,
           },
           {
+            name: "dedup",
+            summary: "of equal and nearly equal documents keep one",
+            load: async () => (await import("./commands/data.ts")).dedup,
+          },
+          {
             name: "run",
             summary: "the stages of a recipe, all shards or one of them",
             load: async () => (await import("./commands/data.ts")).run,

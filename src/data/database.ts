@@ -1,5 +1,5 @@
 /** DuckDB in this process, kept small: SQL over files of data. */
-import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection } from "@duckdb/node-api";
 
 /** Enough to read row groups of any usual size; larger ones are an error, not a swap file. */
 const MEMORY_LIMIT = "1GB";
@@ -9,6 +9,8 @@ const MEMORY_LIMIT = "1GB";
  * `[Symbol.dispose]` closes it.
  */
 export async function openDatabase(): Promise<{ connection: DuckDBConnection } & Disposable> {
+  // Loaded only where it is needed: its library has 68 MB.
+  const { DuckDBInstance } = await import("@duckdb/node-api");
   const instance = await DuckDBInstance.create(":memory:", {
     threads: "1",
     memory_limit: MEMORY_LIMIT,

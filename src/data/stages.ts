@@ -4,6 +4,7 @@ import { LabError } from "../base/errors.ts";
 import { checkObject } from "../base/schema.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
 import { cleanOptions, createClean } from "./clean/stage.ts";
+import { createDedup, dedupOptions } from "./dedup/stage.ts";
 import type { Stage } from "./stage.ts";
 
 /** How a stage is made from what a recipe says. */
@@ -14,6 +15,7 @@ export interface StageEntry {
 
 const STAGES: Readonly<Record<string, StageEntry>> = {
   clean: { options: cleanOptions, create: createClean },
+  dedup: { options: dedupOptions, create: createDedup },
 };
 
 /** `{use: "clean", …}`: the stage's name and its options. */

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { checkObject } from "../../base/schema.ts";
 import { cleanOptions } from "../../data/clean/stage.ts";
+import { dedupOptions } from "../../data/dedup/stage.ts";
 import { recipeSchema, type Recipe } from "../../data/job.ts";
 import { defineCommand } from "../command.ts";
 import { corpusOut, fullPath, runRecipe } from "../data.ts";
@@ -100,6 +101,28 @@ export const clean = defineCommand({
   async run(context) {
     const { out: _out, ...options } = context.options;
     await runRecipe(context, oneStage(context, { use: "clean", ...options }));
+  },
+});
+
+export const dedup = defineCommand({
+  description:
+    "Of documents with the same text, or nearly the same, the longest stays. Near duplicates are found by MinHash-LSH over word n-grams and then compared: the defaults find copies in which up to a fifth of the words were changed. The others lie in rejected/, with how similar they are.",
+  arguments: { corpus: corpusArgument },
+  options: { out: corpusOut, ...dedupOptions.shape },
+  examples: [
+    {
+      command: "philab data dedup corpora/clean --out corpora/unique",
+      does: "exact and near duplicates",
+    },
+    {
+      command:
+        "philab data dedup corpora/clean --out corpora/unique --ngram 5 --bands 14 --rows 8 --threshold 0.7",
+      does: "only what is almost the same, with datatrove's parameters",
+    },
+  ],
+  async run(context) {
+    const { out: _out, ...options } = context.options;
+    await runRecipe(context, oneStage(context, { use: "dedup", ...options }));
   },
 });
 

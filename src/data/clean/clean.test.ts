@@ -7,7 +7,7 @@ import { PACKAGE_ROOT } from "../../base/package.ts";
 import { c4, fineWeb } from "./c4.ts";
 import { codeRule } from "./code.ts";
 import { gopherQuality, gopherRepetition } from "./gopher.ts";
-import { detectLanguage } from "./language.ts";
+import { openLanguageDetector } from "./language.ts";
 import { scrub } from "./pii.ts";
 import { SyntaxParser } from "../syntax.ts";
 import { splitWords } from "./words.ts";
@@ -127,7 +127,8 @@ describe("rules of code", () => {
   });
 });
 
-test("languages are told apart", () => {
+test("languages are told apart", async () => {
+  const detectLanguage = await openLanguageDetector();
   for (const [language, text] of [
     ["en", "The children walked slowly home through the rain, and nobody said a word."],
     ["de", "Die Kinder gingen langsam durch den Regen nach Hause, und niemand sagte ein Wort."],

@@ -1,5 +1,4 @@
 /** The language of a text, by its letters and how they follow each other (`eld`, 60 languages). */
-import { eld } from "eld/small";
 
 /** Enough of a text to know its language. */
 const SAMPLE_LENGTH = 1_000;
@@ -11,10 +10,15 @@ export interface TextLanguage {
   score: number;
 }
 
-/** Looks at the middle of long texts: beginnings are often headings and names. */
-export function detectLanguage(text: string): TextLanguage {
-  const start = Math.max(0, Math.floor((text.length - SAMPLE_LENGTH) / 2));
-  const found = eld.detect(text.slice(start, start + SAMPLE_LENGTH));
-  if (found.language === "") return { language: null, score: 0 };
-  return { language: found.language, score: found.getScores()[found.language] ?? 0 };
+export type LanguageDetector = (text: string) => TextLanguage;
+
+/** Reads the statistics of all languages. The detector looks at the middle of long texts: they often begin with names. */
+export async function openLanguageDetector(): Promise<LanguageDetector> {
+  const { eld } = await import("eld/small");
+  return (text) => {
+    const start = Math.max(0, Math.floor((text.length - SAMPLE_LENGTH) / 2));
+    const found = eld.detect(text.slice(start, start + SAMPLE_LENGTH));
+    if (found.language === "") return { language: null, score: 0 };
+    return { language: found.language, score: found.getScores()[found.language] ?? 0 };
+  };
 }

@@ -7,7 +7,7 @@ import { SyntaxParser } from "../syntax.ts";
 import { C4, c4, FINEWEB, fineWeb } from "./c4.ts";
 import { CODE, codeRule } from "./code.ts";
 import { GOPHER_QUALITY, GOPHER_REPETITION, gopherQuality, gopherRepetition } from "./gopher.ts";
-import { detectLanguage } from "./language.ts";
+import { openLanguageDetector, type LanguageDetector, type TextLanguage } from "./language.ts";
 import { scrub } from "./pii.ts";
 import { splitWords } from "./words.ts";
 
@@ -56,17 +56,19 @@ export function createClean(options: CleanOptions): Stage {
   return {
     name: "clean",
     options: JSON.parse(JSON.stringify(options)) as Stage["options"],
-    open: () => Promise.resolve(new Cleaner(options)),
+    open: async () => new Cleaner(options, await openLanguageDetector()),
   };
 }
 
 /** Grammars are opened when a document first needs them. */
 class Cleaner implements Transform {
   readonly #options: CleanOptions;
+  readonly #detectLanguage: LanguageDetector;
   readonly #parsers = new Map<string, SyntaxParser>();
 
-  constructor(options: CleanOptions) {
+  constructor(options: CleanOptions, detectLanguage: LanguageDetector) {
     this.#options = options;
+    this.#detectLanguage = detectLanguage;
   }
 
   async apply(documents: readonly Document[]): Promise<Verdict[]> {
@@ -85,7 +87,7 @@ class Cleaner implements Transform {
   #judge(document: Document): Verdict {
     const verdict = isCode(document.language)
       ? this.#cleanCode(document)
-      : cleanText(document, this.#options);
+      : cleanText(document, this.#detectLanguage(document.text), this.#options);
     if (verdict.rejectedBy !== undefined || !this.#options.pii) return verdict;
     const { text, counts } = scrub(verdict.document.text);
     const changes = { ...verdict.changes, ...counts };
@@ -100,9 +102,12 @@ class Cleaner implements Transform {
   }
 }
 
-function cleanText(given: Document, options: CleanOptions): Verdict {
+function cleanText(
+  given: Document,
+  { language, score }: TextLanguage,
+  options: CleanOptions,
+): Verdict {
   const { rules, languages } = options;
-  const { language, score } = detectLanguage(given.text);
   const words = splitWords(given.text);
   const scores = { "clean.language": score, "clean.words": words.length };
   const document = { ...withScores(given, scores), language: given.language ?? language };
