@@ -102,12 +102,7 @@ describe("a reference that fits nothing", () => {
     ["phi-2:q4", "not_found", "phi-2 has no variant q4", "It has q4_k_m and q8_0."],
     ["phi-nano:f16", "not_found", "phi-nano has no variant f16", "It has none"],
     ["phi-2", "bad_input", "phi-2 holds 2 models", "phi-2:q4_k_m or phi-2:q8_0"],
-    [
-      "hf:microsoft/phi-1",
-      "not_found",
-      "not in the store",
-      "hf download microsoft/phi-1 --revision main --local-dir",
-    ],
+    ["hf:microsoft/phi-1", "not_found", "not in the store", "philab pull microsoft/phi-1"],
     ["hf:phi-1", "bad_input", "no Hugging Face reference", "hf:owner/name"],
     ["./nowhere", "not_found", "there is no model at", "config.json"],
     ["./empty", "not_found", "holds no model", "config.json"],

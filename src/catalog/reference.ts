@@ -148,7 +148,7 @@ async function resolveModel(
       const folder = path.join(folders.models, "@hf", owner, repository, encoded);
       if ((await entryKind(folder)) === undefined)
         throw new LabError("not_found", `${asked} is not in the store`, {
-          hint: `philab does not download models yet. This fetches it: hf download ${owner}/${repository} --revision ${revision} --local-dir ${folder}`,
+          hint: `This fetches it: philab pull ${owner}/${repository}${revision === "main" ? "" : ` --revision ${revision}`}`,
         });
       return describeModel(folder, { source: "hf", name: repository, asked });
     }

@@ -76,6 +76,36 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     title: "Models on disk",
     commands: [
       {
+        name: "pull",
+        summary: "fetch a model from the Hugging Face hub",
+        load: async () => (await import("./commands/pull.ts")).command,
+      },
+      {
+        name: "import",
+        summary: "take a model or an adapter of yours into the store",
+        load: async () => (await import("./commands/models.ts")).importModel,
+      },
+      {
+        name: "list",
+        summary: "what lies in the store; cards of known models",
+        load: async () => (await import("./commands/models.ts")).list,
+      },
+      {
+        name: "verify",
+        summary: "whether a stored model is still what was fetched",
+        load: async () => (await import("./commands/models.ts")).verify,
+      },
+      {
+        name: "remove",
+        summary: "remove a stored model",
+        load: async () => (await import("./commands/models.ts")).remove,
+      },
+      {
+        name: "compare",
+        summary: "cards, published scores and measurements side by side",
+        load: async () => (await import("./commands/models.ts")).compare,
+      },
+      {
         name: "show",
         summary: "architecture, parameters, memory by context length",
         load: async () => (await import("./commands/show.ts")).command,

@@ -42,4 +42,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followSynth(context, await Job.resume(synthJobOf(context), folder));
   },
+  pull: async (context, folder) => {
+    const [{ Job }, { pullJob }, { followPull }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../catalog/pull.ts"),
+      import("./commands/pull.ts"),
+    ]);
+    const accessToken = context.env["HF_TOKEN"];
+    await followPull(context, await Job.resume(pullJob({ accessToken }), folder));
+  },
 };

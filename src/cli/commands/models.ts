@@ -1,0 +1,260 @@
+/** `philab list`, `import`, `verify`, `remove`, `compare`: models in the store, and cards of those that could be. */
+import path from "node:path";
+import { z } from "zod";
+import { LabError } from "../../base/errors.ts";
+import { formatBytes, formatPercent, formatShort, formatTable } from "../../base/format.ts";
+import { didYouMean } from "../../base/suggest.ts";
+import { expandHome } from "../../base/settings.ts";
+import { visibleLine } from "../../base/terminal.ts";
+import { CARDS, cardFor, memoryOf, publishedScores } from "../../catalog/cards.ts";
+import { importFiles, isAdapter } from "../../catalog/import.ts";
+import { Store, type StoredModel } from "../../catalog/store.ts";
+import { readMeasurements } from "../../catalog/measured.ts";
+import { defineCommand } from "../command.ts";
+
+const sizeOf = ({ manifest }: StoredModel): number =>
+  (manifest?.files ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+
+async function findStored(folder: string, name: string): Promise<StoredModel> {
+  const models = await new Store(folder).list();
+  const found = models.find((model) => model.name === name);
+  if (found !== undefined) return found;
+  const hint =
+    didYouMean(
+      name,
+      models.map((model) => model.name),
+    ) ?? "philab list shows what there is.";
+  throw new LabError("not_found", `there is no ${name} in ${folder}`, { hint });
+}
+
+const storeName = z.string().min(1).describe("a name that philab list shows");
+
+export const list = defineCommand({
+  description: "What lies in the store, and with --cards what is known of models that could.",
+  options: { cards: z.boolean().default(false).describe("show cards instead") },
+  examples: [
+    { command: "philab list", does: "models and adapters of the store" },
+    { command: "philab list --cards", does: "Phi and the models it is compared with" },
+  ],
+  async run({ options, folders, output }) {
+    if (options.cards) {
+      output.result(
+        { cards: CARDS.map((card) => ({ ...card, published: publishedScores(card) })) },
+        () =>
+          formatTable(
+            [
+              { title: "card" },
+              { title: "parameters", align: "right" },
+              { title: "licence" },
+              { title: "pull" },
+              { title: "runs here" },
+            ],
+            CARDS.map(({ id, parameters, licence, hub, runs }) => [
+              id,
+              formatShort(parameters),
+              licence,
+              hub ?? "comes with philab",
+              runs ? "yes" : "no",
+            ]),
+          ),
+      );
+      return;
+    }
+    const models = await new Store(folders.models).list();
+    const adapters = await new Store(folders.adapters).list();
+    const rows = [
+      ...models.map((model) => ({ kind: "model", model })),
+      ...adapters.map((model) => ({ kind: "adapter", model })),
+    ];
+    const result = rows.map(({ kind, model }) => ({
+      ...{ kind, name: model.name, folder: model.folder, sizeBytes: sizeOf(model) },
+      ...(model.manifest === undefined
+        ? {}
+        : { source: model.manifest.source, lineage: model.manifest.lineage }),
+    }));
+    output.result({ models: result }, () =>
+      rows.length === 0
+        ? "The store is empty. philab pull phi-2 fetches a model; philab import takes one of yours."
+        : formatTable(
+            [
+              { title: "name" },
+              { title: "kind" },
+              { title: "size", align: "right" },
+              { title: "from" },
+            ],
+            rows.map(({ kind, model }) => [
+              visibleLine(model.name),
+              kind,
+              model.manifest === undefined ? "" : formatBytes(sizeOf(model)),
+              visibleLine(model.manifest?.source ?? "put there by hand"),
+            ]),
+          ),
+    );
+  },
+});
+
+export const importModel = defineCommand({
+  description:
+    "Copies a model or an adapter of yours into the store, after a look at its headers. Pickles are left out.",
+  arguments: { path: z.string().min(1).describe("a directory or a .gguf file") },
+  options: {
+    name: z.string().min(1).optional().describe("its name in the store; default: the file's"),
+    licence: z.string().min(1).optional().describe("under which it may be used"),
+    base: z.string().min(1).optional().describe("the model that it was made from"),
+    data: z.string().min(1).optional().describe("the data that it was trained on"),
+    recipe: z.string().min(1).optional().describe("how: a run, or a file"),
+    replace: z.boolean().default(false).describe("replace what has this name"),
+  },
+  examples: [
+    {
+      command: "philab import ./my-phi --name my-phi --base phi-1.5 --data tiny-textbooks",
+      does: "a model, with where it comes from",
+    },
+  ],
+  async run({ args, options, folders, output, signal, cwd }) {
+    const from = path.resolve(cwd, expandHome(args.path));
+    const name =
+      options.name ??
+      path
+        .basename(from)
+        .replace(/\.gguf$/i, "")
+        .toLowerCase();
+    const lineage = (["recipe", "data", "base"] as const).flatMap((what) => {
+      const said = options[what];
+      return said === undefined ? [] : [{ what, from: said }];
+    });
+    const folder = (await isAdapter(from)) ? folders.adapters : folders.models;
+    using progress = output.progress({ label: "import", unit: "B" });
+    const found = await importFiles(from, {
+      ...{ folder, name, lineage, licence: options.licence, replace: options.replace, signal },
+      onProgress: (done, total) => progress.update(done, { total }),
+    });
+    progress.finish();
+    for (const file of found.leftOut) output.warn(`left out: ${visibleLine(file)}`);
+    output.result(
+      { name, ...found },
+      () => `${name}: ${found.files.length} files in ${found.folder}`,
+    );
+  },
+});
+
+export const verify = defineCommand({
+  description: "Hashes every file of a stored model again.",
+  arguments: { name: storeName },
+  examples: [
+    { command: "philab verify hf:microsoft/phi-2", does: "whether it is still what was fetched" },
+  ],
+  async run({ args, folders, output, signal }) {
+    const model = await findStored(folders.models, args.name);
+    if (model.manifest === undefined)
+      throw new LabError(
+        "unsupported",
+        `${args.name} was put there by hand: there are no hashes to check`,
+        {
+          hint: `philab import ${model.folder} --name ${args.name} --replace makes some.`,
+        },
+      );
+    const found = await new Store(folders.models).verify(model, {
+      signal,
+      onFile: (file) => output.note(`${file.path} (${formatBytes(file.sizeBytes)})`),
+    });
+    const bad = found.filter(({ problem }) => problem !== undefined);
+    if (bad.length > 0)
+      throw new LabError(
+        "check_failed",
+        bad.map(({ file, problem }) => `${file.path}: ${problem ?? ""}`).join("; "),
+        { hint: "Remove the model and fetch it again." },
+      );
+    const files = found.map(({ file }) => file);
+    output.result({ name: args.name, files }, () => `${files.length} files are what they were`);
+  },
+});
+
+export const remove = defineCommand({
+  description:
+    "Removes a stored model, and the bytes that no other model has. Nothing else can bring it back.",
+  arguments: { name: storeName },
+  options: { adapter: z.boolean().default(false).describe("an adapter of that name") },
+  examples: [{ command: "philab remove my-phi", does: "frees its space" }],
+  async run({ args, options, folders, output }) {
+    const folder = options.adapter ? folders.adapters : folders.models;
+    const freedBytes = await new Store(folder).remove(await findStored(folder, args.name));
+    output.result(
+      { name: args.name, freedBytes },
+      () => `${args.name} is gone; ${formatBytes(freedBytes)} are free again`,
+    );
+  },
+});
+
+const COMPARED_TOKENS = 2048;
+
+export const compare = defineCommand({
+  description:
+    "Cards side by side: size, memory at 2,048 tokens, published scores, and what runs on this machine have measured.",
+  arguments: { models: z.array(z.string().min(1)).min(2).describe("cards, or names in the store") },
+  examples: [{ command: "philab compare phi-2 phi-1.5 llama-2-7b", does: "three cards" }],
+  async run({ args, folders, output }) {
+    const stored = await new Store(folders.models).list();
+    const measured = await readMeasurements(folders.runs);
+    const columns = args.models.map((name) => {
+      const model = stored.find((one) => one.name === name);
+      const card = cardFor(name, model?.manifest?.source);
+      if (card === undefined)
+        throw new LabError("not_found", `there is no card of ${name}`, {
+          hint:
+            didYouMean(
+              name,
+              CARDS.map(({ id }) => id),
+            ) ?? "philab list --cards shows them.",
+        });
+      return {
+        name,
+        card,
+        published: publishedScores(card),
+        measured: measured.filter((one) => one.model === name),
+      };
+    });
+    const tasks = [
+      ...new Set(
+        columns.flatMap((one) => [...one.published, ...one.measured].map(({ task }) => task)),
+      ),
+    ];
+    output.result(
+      { models: columns.map((one) => ({ ...one, memory: memoryOf(one.card, COMPARED_TOKENS) })) },
+      () => {
+        const rows: string[][] = [
+          ["parameters", ...columns.map(({ card }) => formatShort(card.parameters))],
+          [
+            "layers × width",
+            ...columns.map(
+              ({ card: { architecture } }) => `${architecture.layers} × ${architecture.width}`,
+            ),
+          ],
+          ["context", ...columns.map(({ card }) => String(card.architecture.context))],
+          ["licence", ...columns.map(({ card }) => card.licence)],
+          ...["f16", "q8_0", "q4_k_m"].map((type) => [
+            `memory ${type}`,
+            ...columns.map(({ card }) => formatBytes(memoryOf(card, COMPARED_TOKENS)[type] ?? 0)),
+          ]),
+          ...tasks.map((task) => [
+            task,
+            ...columns.map(({ published, measured: own }) => {
+              const said = published.find((one) => one.task === task);
+              const found = own.find((one) => one.task === task);
+              return [
+                said && formatPercent(said.value),
+                found && `${formatPercent(found.value)} here`,
+              ]
+                .filter(Boolean)
+                .join(", ");
+            }),
+          ]),
+        ];
+        return formatTable(
+          [{ title: "" }, ...columns.map(({ name }) => ({ title: name, align: "right" as const }))],
+          rows,
+        );
+      },
+    );
+  },
+});
