@@ -5,7 +5,7 @@ import { download, type DownloadOptions } from "./download/download.ts";
 import { listRepository } from "./download/hub.ts";
 import { Store, type StoredFile } from "./store.ts";
 
-export const pullArguments = z.strictObject({
+const pullArguments = z.strictObject({
   owner: z.string(),
   repository: z.string(),
   revision: z.string(),

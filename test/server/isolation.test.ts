@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { fixture } from "../support/golden.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
+/** A busy machine takes its time. */
+const PATIENT = { timeout: 60_000 };
 const long = { prompt: "def f(x):", max_tokens: 480, logit_bias: { "0": -100 } };
 
 const loaded = (server: TestServer, id: string) => server.fleet.loaded.get(id)?.model;
@@ -28,7 +30,7 @@ describe("a model's process that ends", () => {
       const body = { ...long, model: "phi-micro", n: 64 };
       const failing = [server.post("/v1/completions", body), server.post("/v1/completions", body)];
       const micro = loaded(server, "phi-micro");
-      await vi.waitFor(() => expect(micro?.load).toBe(2));
+      await vi.waitFor(() => expect(micro?.load).toBe(2), PATIENT);
       const other = client.completions.create({
         model: "phi-mini",
         prompt: [1, 2, 3],
@@ -89,11 +91,11 @@ describe("a client that goes away", () => {
     asked.catch(() => undefined);
     const micro = loaded(server, "phi-micro");
     if (!stream) {
-      await vi.waitFor(() => expect(micro?.load).toBe(1));
+      await vi.waitFor(() => expect(micro?.load).toBe(1), PATIENT);
       controller.abort();
       await expect(asked).rejects.toThrow(OpenAI.APIUserAbortError);
     } else await asked;
-    await vi.waitFor(() => expect(micro?.load).toBe(0), { timeout: 60_000 });
+    await vi.waitFor(() => expect(micro?.load).toBe(0), PATIENT);
     await server.client.completions.create({ model: "phi-micro", prompt: "x", max_tokens: 1 });
     // Far fewer than the 128 texts of 480 tokens that were asked for.
     expect(generated(server) - before).toBeLessThan((128 * 480) / 2);
@@ -168,6 +170,6 @@ it("a model that nobody asks is unloaded, and loaded again for the next request"
   const ask = async () =>
     server.client.completions.create({ model: "phi-micro", prompt: "x", max_tokens: 1 });
   await ask();
-  await vi.waitFor(() => expect(server.fleet.loaded.size).toBe(0), { timeout: 60_000 });
+  await vi.waitFor(() => expect(server.fleet.loaded.size).toBe(0), PATIENT);
   expect((await ask()).choices).toHaveLength(1);
 });

@@ -21,7 +21,7 @@ export interface TestHub extends AsyncDisposable {
   requests: { path: string; range: string; authorization: string }[];
 }
 
-export const COMMIT = "c".repeat(40);
+const COMMIT = "c".repeat(40);
 
 export async function startHub(files: Record<string, Buffer>): Promise<TestHub> {
   const listed = Object.entries(files).map(([name, bytes]) => ({
