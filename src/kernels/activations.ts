@@ -42,7 +42,7 @@ import {
 } from "./operands.ts";
 import { acrossLanes } from "./rows.ts";
 
-const BLOCK = 32;
+export const BLOCK = 32;
 const LINE = 64;
 
 /** Byte offsets of the parts of a row of `k` values, and the bytes from row to row. */
@@ -67,10 +67,10 @@ export function activationLayout(k: number): {
   };
 }
 
-const MAGNITUDE = 0x7fffffff;
+export const MAGNITUDE = 0x7fffffff;
 /** Below this a block counts as zero: 127 divided by it is still a number. */
-const LEAST = 1e-30;
-const LARGEST = 127;
+export const LEAST = 1e-30;
+export const LARGEST = 127;
 
 /** @param rowStride - bytes from row to row of the values, which lie side by side */
 export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {

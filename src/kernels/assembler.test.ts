@@ -119,14 +119,36 @@ function vectorCases(): Case[] {
     "vunpckhpd",
     "vpaddd",
   ] as const;
-  const wide = ["vscalefps", "vpsubd", "vpmaxud", "vpandd", "vpord", "vpxord", "vpdpbusd"] as const;
+  const wide = [
+    "vscalefps",
+    "vpsubd",
+    "vpmaxud",
+    "vpandd",
+    "vpord",
+    "vpxord",
+    "vpdpbusd",
+    "vdpbf16ps",
+  ] as const;
   for (const name of [...both, ...wide]) {
     for (const [to, x, y] of registers as [Vector, Vector, Vector][]) add(name, [to, x, y]);
     for (const place of PLACES) add(name, [zmm(5), zmm(20), place]);
     add(name, [masked(zmm(7), 3, { zeroing: true }), zmm(8), zmm(9)]);
     add(name, [masked(zmm(7), 1), zmm(8), mem(rax, 128)]);
   }
-  for (const name of [...both, "vxorps"] as const) {
+  const vexOnly = [
+    "vxorps",
+    "vpaddw",
+    "vpand",
+    "vpor",
+    "vpxor",
+    "vpmaddubsw",
+    "vpmaddwd",
+    "vpsignb",
+    "vpackssdw",
+    "vpacksswb",
+    "vpackusdw",
+  ] as const;
+  for (const name of [...both, ...vexOnly]) {
     for (const [to, x, y] of narrow as [Vector, Vector, Vector][]) add(name, [to, x, y]);
     for (const place of PLACES) add(name, [ymm(5), ymm(11), place]);
   }
@@ -138,6 +160,14 @@ function vectorCases(): Case[] {
       [r13, 512],
     ] as const)
       add(name, [zmm(3), zmm(19), broadcast(base, far)]);
+  for (const [to, x, y] of narrow as [Vector, Vector, Vector][]) {
+    add("vshufps", [to, x, y, 0x4e]);
+    add("vpsrlw", [to, x, 4]);
+    add("vpsllw", [to, y, 2]);
+    add("vpsrld", [to, x, 16]);
+    add("vpsrad", [to, x, 24]);
+    add("vpslld", [to, y, 8]);
+  }
   for (const [to, x, y] of registers as [Vector, Vector, Vector][]) {
     add("vshufps", [to, x, y, 0x4e]);
     add("vshuff32x4", [to, x, y, 0xdd]);
@@ -150,6 +180,17 @@ function vectorCases(): Case[] {
   }
   add("vinserti32x4", [zmm(3), zmm(19), mem(r9, 160), 3]);
   add("vinserti32x4", [zmm(21), zmm(2), mem(rsp, 100), 1]);
+  for (const place of PLACES) {
+    add("vinserti128", [ymm(3), ymm(11), place, 1]);
+    add("vpinsrw", [xmm(3), xmm(11), place, 5]);
+    add("vpabsb", [ymm(12), place]);
+    add("vpermd", [ymm(5), ymm(11), place]);
+    add("vmovss", [place, xmm(9)]);
+    add("vcvtph2ps", [ymm(9), place]);
+  }
+  add("vpermd", [ymm(9), ymm(15), ymm(10)]);
+  add("vpermq", [ymm(9), ymm(3), 0x08]);
+  add("vpermq", [ymm(1), ymm(12), 0x4e]);
   add("vperm2f128", [ymm(1), ymm(9), ymm(12), 0x31]);
   for (const name of ["vmovups", "vcvtdq2ps", "vcvtps2dq", "vsqrtps"] as const)
     for (const place of PLACES) {

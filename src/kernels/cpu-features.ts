@@ -17,6 +17,7 @@ const BITS = {
   avx512bw: { leaf: 7, register: "ebx", bit: 30, state: "avx512" },
   avx512vl: { leaf: 7, register: "ebx", bit: 31, state: "avx512" },
   avx512_vnni: { leaf: 7, register: "ecx", bit: 11, state: "avx512" },
+  avx512_bf16: { leaf: "7.1", register: "eax", bit: 5, state: "avx512" },
 } as const;
 
 /** Bits of XCR0: xmm and ymm; and mask registers and both halves of zmm besides. */
@@ -35,7 +36,9 @@ export function detectFeatures(): ReadonlySet<CpuFeature> | undefined {
   const cpuid = nativeQuery([0x0f, 0xa2]);
   const xgetbv = nativeQuery([0x0f, 0x01, 0xd0]);
   if (cpuid === undefined || xgetbv === undefined) return undefined;
-  const leaves = { 1: cpuid(1), 7: cpuid(0).eax >= 7 ? cpuid(7) : { eax: 0, ebx: 0, ecx: 0 } };
+  const none: Registers = { eax: 0, ebx: 0, ecx: 0 };
+  const seventh = cpuid(0).eax >= 7 ? cpuid(7) : none; // eax: its last subleaf
+  const leaves = { 1: cpuid(1), 7: seventh, "7.1": seventh.eax >= 1 ? cpuid(7, 1) : none };
   const enabled = (leaves[1].ecx >>> OSXSAVE_BIT) & 1 ? xgetbv(0).eax : 0;
   const names = Object.keys(BITS) as CpuFeature[];
   return new Set(
@@ -47,14 +50,16 @@ export function detectFeatures(): ReadonlySet<CpuFeature> | undefined {
   );
 }
 
-/** A function that runs one instruction with a number in eax and 0 in ecx, and tells what it left in eax, ebx, ecx. */
-function nativeQuery(instruction: readonly number[]): ((eax: number) => Registers) | undefined {
+/** A function that runs one instruction with numbers in eax and ecx, and tells what it left in eax, ebx, ecx. */
+function nativeQuery(
+  instruction: readonly number[],
+): ((eax: number, ecx?: number) => Registers) | undefined {
   const out: General = CONVENTION === "windows" ? rcx : rdi;
   const a = new Assembler();
   a.push(rbx);
   a.mov(r8, out);
   a.raw([0x41, 0x8b, 0x00]); // mov eax, [r8]
-  a.raw([0x31, 0xc9]); // xor ecx, ecx
+  a.raw([0x41, 0x8b, 0x48, 0x08]); // mov ecx, [r8 + 8]
   a.raw(instruction);
   a.raw([0x41, 0x89, 0x00]); // mov [r8], eax
   a.raw([0x41, 0x89, 0x58, 0x04]); // mov [r8 + 4], ebx
@@ -66,8 +71,8 @@ function nativeQuery(instruction: readonly number[]): ((eax: number) => Register
   const call = koffi.decode(address, koffi.proto("void", ["void *"])) as (
     values: Uint32Array,
   ) => void;
-  return (eax) => {
-    const values = Uint32Array.of(eax, 0, 0);
+  return (eax, ecx = 0) => {
+    const values = Uint32Array.of(eax, 0, ecx);
     call(values);
     return { eax: values[0] ?? 0, ebx: values[1] ?? 0, ecx: values[2] ?? 0 };
   };

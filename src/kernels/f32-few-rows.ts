@@ -13,7 +13,7 @@
  */
 import type { Assembler } from "./assembler.ts";
 import { loadPanelVector, loadSquare, type Panel } from "./f32-panel.ts";
-import { elementBytes, resultRowStride, type ProductShape } from "./f32-shape.ts";
+import { elementBytes, multiplyAdd, resultRowStride, type ProductShape } from "./f32-shape.ts";
 import {
   mem,
   r12,
@@ -81,7 +81,7 @@ function straight(a: Assembler, shape: ProductShape, { lanes, columns, masks }: 
         ...{ lanes, to: row(j), from },
         ...(isCut(j) ? { slot: masks.columns } : {}),
       });
-      a.v.vfmadd231ps(sum(j), value, row(j));
+      multiplyAdd(a, shape, [sum(j), value, row(j)]);
     }
     a.add(rcx, shape.b.innerStride);
     a.add(rdx, shape.a.innerStride);
@@ -112,7 +112,7 @@ function turned(a: Assembler, shape: ProductShape, panel: Panel, sumsAt: number)
     a.v.vmovups(sum, sums);
     square.slice(0, depth).forEach((column, k) => {
       a.v.vbroadcastss(value, mem(rdx, k * shape.a.innerStride));
-      a.v.vfmadd231ps(sum, value, column);
+      multiplyAdd(a, shape, [sum, value, column]);
     });
     return sum;
   };

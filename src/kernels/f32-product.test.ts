@@ -21,4 +21,17 @@ describe("the f32 product", () => {
         );
       },
     );
+
+  const { kernels } = kernelStatus("");
+  it.runIf(kernels?.multipliesBf16)(
+    "multiplies pairs of bf16 numbers in any arrangement, and touches nothing else",
+    () => {
+      fc.assert(
+        fc.property(productCases(3, { level: "avx512", pairs: true }), (test) => {
+          if (kernels !== undefined) checkProduct(kernels, test);
+        }),
+        { numRuns: 100 },
+      );
+    },
+  );
 });

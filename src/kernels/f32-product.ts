@@ -1,7 +1,7 @@
 /**
  * The product of f32 matrices, c = a · b, for a and b in any arrangement whose b has values side by side on one axis:
- * both straight, either or both transposed, views with gaps, batches. b may also be f16, or
- * quantised weights that were packed for the other product, x · wᵀ (`packed-panel.ts`). c is dense.
+ * both straight, either or both transposed, views with gaps, batches. b may also be f16, or quantised
+ * weights that were packed for the other product, x · wᵀ (`packed-panel.ts`), and both may be pairs of bf16 numbers. c is dense.
  *
  *   c(n, m) = Σₖ a(n, k) · b(k, m)        [N, K] · [K, M] → [N, M]
  *

@@ -1,4 +1,6 @@
 /** What an f32 product is given: sizes, strides and arrangements. */
+import type { Assembler } from "./assembler.ts";
+import type { Vector } from "./operands.ts";
 import type { WeightType } from "./weight-formats.ts";
 
 /** Rows of a tile. */
@@ -27,6 +29,11 @@ export interface ProductShape {
   shared: readonly [number, number];
   /** Pieces into which the rows are cut, so that all threads have work. */
   rowPieces: number;
+  /**
+   * Values of a and b are pairs of bf16 numbers, neighbours on K, whose products are added (BF16 instructions): `inner` counts
+   * pairs. Numbers below 2⁻¹²⁶ count as 0.
+   */
+  pairs?: boolean;
   /** The result is `[outer batch, N, inner batch, M]`, each row of all inner products side by side, not `[…, N, M]`. */
   interleaved?: boolean;
 }
@@ -38,4 +45,14 @@ export function elementBytes({ b }: ProductShape): number {
 /** Bytes from row to row of c. */
 export function resultRowStride({ columns, batch, interleaved }: ProductShape): number {
   return columns * 4 * (interleaved === true ? batch[1] : 1);
+}
+
+/** sum += a · b of each lane, or of both numbers in it. */
+export function multiplyAdd(
+  { v }: Assembler,
+  { pairs }: ProductShape,
+  [sum, x, y]: readonly [sum: Vector, x: Vector, y: Vector],
+): void {
+  if (pairs === true) v.vdpbf16ps(sum, x, y);
+  else v.vfmadd231ps(sum, x, y);
 }

@@ -19,7 +19,7 @@
  */
 import type { Assembler } from "./assembler.ts";
 import type { PanelMasks } from "./f32-panel.ts";
-import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
+import { multiplyAdd, resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
 import { mem, r10, r11, r9, rax, rbx, rcx, rdi, rdx, rsi, type Vector } from "./operands.ts";
 import type { Lanes } from "./vector-level.ts";
 
@@ -94,7 +94,7 @@ function multiplyTile(a: Assembler, shape: ProductShape, tile: Tile, rows: numbe
         a.v.vmovups(panel(j), mem(rdx, (k * vectors + j) * lanes.bytes));
       for (let i = 0; i < rows; i++) {
         a.v.vbroadcastss(value(i), mem(rcx, k * shape.a.innerStride + i * shape.a.rowStride));
-        for (let j = 0; j < vectors; j++) a.v.vfmadd231ps(sum(i, j), value(i), panel(j));
+        for (let j = 0; j < vectors; j++) multiplyAdd(a, shape, [sum(i, j), value(i), panel(j)]);
       }
     }
     a.add(rcx, count * shape.a.innerStride);

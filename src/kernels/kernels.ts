@@ -7,6 +7,7 @@
 import { LabError } from "../base/errors.ts";
 import { assembleAdamW } from "./adamw.ts";
 import { assembleQuantizeRows } from "./activations.ts";
+import { assembleQuantizeRowsAvx2 } from "./activations-avx2.ts";
 import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
 import { executableCopy } from "./executable-memory.ts";
 import { assembleF32Product, scratchBytes } from "./f32-product.ts";
@@ -14,8 +15,14 @@ import type { ProductShape } from "./f32-shape.ts";
 import { assembleGelu } from "./gelu.ts";
 import { assembleGeluBackward } from "./gelu-backward.ts";
 import { assembleInterleave } from "./interleave.ts";
+import { assembleInterleaveAvx2 } from "./interleave-avx2.ts";
 import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
 import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
+import {
+  assembleQuantizedProductAvx2,
+  DECODED_ROWS,
+  decodedBytes,
+} from "./quantized-product-avx2.ts";
 import { assembleStandardizeBackward } from "./standardize-backward.ts";
 import type { VectorLevel } from "./vector-level.ts";
 import type { WeightType } from "./weight-formats.ts";
@@ -42,13 +49,16 @@ export interface KernelStatus {
 
 export class Kernels {
   readonly level: VectorLevel;
-  /** Whether there are products with quantised weights: they need VNNI. */
+  /** Whether there are products with quantised weights: on AVX-512 they need VNNI, on AVX2 conversions from f16. */
   readonly multipliesQuantized: boolean;
+  /** Whether `f32Product` takes pairs of bf16 numbers. */
+  readonly multipliesBf16: boolean;
   readonly #cache = new Map<string, bigint | undefined>();
 
-  constructor(level: VectorLevel, { multipliesQuantized }: { multipliesQuantized: boolean }) {
+  constructor(level: VectorLevel, features: ReadonlySet<CpuFeature>) {
     this.level = level;
-    this.multipliesQuantized = multipliesQuantized;
+    this.multipliesQuantized = features.has(level === "avx512" ? "avx512_vnni" : "f16c");
+    this.multipliesBf16 = level === "avx512" && features.has("avx512_bf16");
   }
 
   /** Whether the second operand of a product may be f16. */
@@ -97,12 +107,14 @@ export class Kernels {
 
   /** Packs weights `[M, K]` for `quantizedProduct`; called with two addresses, where to and where from. */
   interleave(type: WeightType, shape: readonly [number, number]): bigint | undefined {
-    return this.#find(`interleave ${type} ${shape.join()}`, () => assembleInterleave(type, shape));
+    const assemble = this.level === "avx512" ? assembleInterleave : assembleInterleaveAvx2;
+    return this.#find(`interleave ${type} ${shape.join()}`, () => assemble(type, shape));
   }
 
   /** Turns rows of `k` f32 values, `rowStride` bytes apart, into what `quantizedProduct` reads. */
   quantizeRows(k: number, rowStride: number): bigint | undefined {
-    return this.#find(`rows ${k} ${rowStride}`, () => assembleQuantizeRows(k, rowStride));
+    const assemble = this.level === "avx512" ? assembleQuantizeRows : assembleQuantizeRowsAvx2;
+    return this.#find(`rows ${k} ${rowStride}`, () => assemble(k, rowStride));
   }
 
   /** The product of `rows` such rows with packed weights `[M, K]`. */
@@ -111,12 +123,14 @@ export class Kernels {
     shape: readonly [number, number],
     { rows, threads }: { rows: number; threads: number },
   ): Kernel | undefined {
-    const address = this.#find(`${type} ${shape.join()}`, () =>
-      assembleQuantizedProduct(type, shape),
-    );
+    const isWide = this.level === "avx512";
+    const assemble = isWide ? assembleQuantizedProduct : assembleQuantizedProductAvx2;
+    const address = this.#find(`${type} ${shape.join()}`, () => assemble(type, shape));
     if (address === undefined) return undefined;
-    const isExpanded = rows >= EXPANDED_ROWS;
-    return { address, scratchBytes: isExpanded ? threads * expandedBytes(shape[1]) : 0 };
+    const [from, bytes] = isWide
+      ? [EXPANDED_ROWS, expandedBytes(shape[1])]
+      : [DECODED_ROWS, decodedBytes(shape[1])];
+    return { address, scratchBytes: rows >= from ? threads * bytes : 0 };
   }
 
   /** Whether `f32Product` takes packed weights as its second operand. */
@@ -157,6 +171,5 @@ function choose(choice: string): KernelStatus {
   const level = wanted.find((candidate) => NEEDED[candidate].every((f) => features.has(f)));
   if (level === undefined) return none(`the processor lacks ${wanted.at(-1) ?? ""}`);
   const chosen = choice === "" ? "the best that this processor has" : "chosen by PHILAB_KERNELS";
-  const multipliesQuantized = level === "avx512" && features.has("avx512_vnni");
-  return { kernels: new Kernels(level, { multipliesQuantized }), reason: chosen };
+  return { kernels: new Kernels(level, features), reason: chosen };
 }

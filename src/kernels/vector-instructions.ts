@@ -1,4 +1,4 @@
-/** The vector instructions that the kernels use: AVX2 + FMA, AVX-512 F/BW/VL and VNNI. Names are Intel's. */
+/** The vector instructions that the kernels use: AVX2 + FMA, AVX-512 F/BW/VL, VNNI and BF16. Names are Intel's. */
 import { invariant } from "../base/errors.ts";
 import { vectorInstruction, type VectorOpcode } from "./encoding.ts";
 import type { General, Memory, Vector } from "./operands.ts";
@@ -30,6 +30,21 @@ const THREE = {
   vunpckhps: { map: 1, prefix: 0, opcode: 0x15 },
   vunpcklpd: { map: 1, prefix: 1, opcode: 0x14, w: "evex" },
   vunpckhpd: { map: 1, prefix: 1, opcode: 0x15, w: "evex" },
+  vpaddw: { map: 1, prefix: 1, opcode: 0xfd, only: "vex" },
+  vpand: { map: 1, prefix: 1, opcode: 0xdb, only: "vex" },
+  vpor: { map: 1, prefix: 1, opcode: 0xeb, only: "vex" },
+  vpxor: { map: 1, prefix: 1, opcode: 0xef, only: "vex" },
+  /** Unsigned times signed bytes, added in pairs, in 16 bits that saturate. */
+  vpmaddubsw: { map: 2, prefix: 1, opcode: 0x04, only: "vex" },
+  /** 16-bit values multiplied and added in pairs. */
+  vpmaddwd: { map: 1, prefix: 1, opcode: 0xf5, only: "vex" },
+  /** The first bytes with the signs of the second. */
+  vpsignb: { map: 2, prefix: 1, opcode: 0x08, only: "vex" },
+  vpackssdw: { map: 1, prefix: 1, opcode: 0x6b, only: "vex" },
+  vpacksswb: { map: 1, prefix: 1, opcode: 0x63, only: "vex" },
+  vpackusdw: { map: 2, prefix: 1, opcode: 0x2b, only: "vex" },
+  /** Lane i of the result is that lane of the second source that the first one says. */
+  vpermd: { map: 2, prefix: 1, opcode: 0x36, only: "vex" },
   vpaddd: { map: 1, prefix: 1, opcode: 0xfe },
   vpsubd: { map: 1, prefix: 1, opcode: 0xfa },
   /** The larger of unsigned integers: of magnitudes of floats, where a NaN is the largest. */
@@ -39,6 +54,8 @@ const THREE = {
   vpxord: { map: 1, prefix: 1, opcode: 0xef, only: "evex" },
   /** `a · 2^⌊b⌋` */
   vscalefps: { map: 2, prefix: 1, opcode: 0x2c, only: "evex" },
+  /** Adds the products of both bf16 numbers of a lane. */
+  vdpbf16ps: { map: 2, prefix: 2, opcode: 0x52, only: "evex" },
   vpdpbusd: { map: 2, prefix: 1, opcode: 0x50, only: "evex" },
 } as const satisfies Record<string, VectorOpcode>;
 
@@ -46,6 +63,9 @@ const THREE_BYTE = {
   vshufps: { map: 1, prefix: 0, opcode: 0xc6 },
   vshuff32x4: { map: 3, prefix: 1, opcode: 0x23, only: "evex" },
   vperm2f128: { map: 3, prefix: 1, opcode: 0x06, only: "vex" },
+  vinserti128: { map: 3, prefix: 1, opcode: 0x38, only: "vex" },
+  /** A 16-bit value from memory becomes one of eight. */
+  vpinsrw: { map: 1, prefix: 1, opcode: 0xc4, only: "vex" },
   /** A quarter of the destination comes from 16 bytes. */
   vinserti32x4: { map: 3, prefix: 1, opcode: 0x38, tuple: "quarter", only: "evex" },
   vpternlogd: { map: 3, prefix: 1, opcode: 0x25, only: "evex" },
@@ -57,6 +77,7 @@ const LOADS = {
   vpbroadcastd: { map: 2, prefix: 1, opcode: 0x58, tuple: "element4" },
   vcvtdq2ps: { map: 1, prefix: 0, opcode: 0x5b },
   vcvtps2dq: { map: 1, prefix: 1, opcode: 0x5b },
+  vpabsb: { map: 2, prefix: 1, opcode: 0x1c, only: "vex" },
   vsqrtps: { map: 1, prefix: 0, opcode: 0x51 },
   vcvtph2ps: { map: 2, prefix: 1, opcode: 0x13, tuple: "half" },
   vpmovzxbd: { map: 2, prefix: 1, opcode: 0x31, tuple: "quarter" },
@@ -68,6 +89,8 @@ const LOADS = {
 const STORES = {
   /** `vmovups` to memory. */
   vstoreups: { map: 1, prefix: 0, opcode: 0x11 },
+  /** The first lane to memory. */
+  vmovss: { map: 1, prefix: 2, opcode: 0x11, only: "vex" },
 } as const satisfies Record<string, VectorOpcode>;
 
 /** 32-bit values, cut to 16 bits or 8 each. */
@@ -96,6 +119,8 @@ export type VectorInstructions = Readonly<
   /** Lanes whose mask value has its top bit set (AVX2). */
   readonly vmaskmovps: (to: Vector, mask: Vector, from: Memory) => void;
   readonly vmaskstoreps: (to: Memory, mask: Vector, from: Vector) => void;
+  /** 64-bit lanes in another order, of which each two bits of `order` name one. */
+  readonly vpermq: (to: Vector, from: Source, order: number) => void;
   /** The lower 32 bits of a general register in every lane. */
   readonly vpbroadcastdFrom: (to: Vector, from: General) => void;
   readonly kmovw: (to: number, from: General) => void;
@@ -146,6 +171,9 @@ export function vectorInstructions(emit: (bytes: readonly number[]) => void): Ve
     },
     vmaskstoreps: (to, mask, from) => {
       emit(store({ map: 2, prefix: 1, opcode: 0x2e, only: "vex" }, to, mask.index, from));
+    },
+    vpermq: (to, from, order) => {
+      emit([...into({ map: 3, prefix: 1, opcode: 0x00, w: 1, only: "vex" }, to, 0, from), order]);
     },
     vpbroadcastdFrom: (to, from) => {
       const { index: reg, sizeBytes } = to;

@@ -27,9 +27,10 @@ const size = (max: number): fc.Arbitrary<number> =>
     fc.constantFrom(8, 16, 17, 32, 63, 64, 65).map((n) => Math.min(n, max)),
   );
 
+/** @param options.pairs - whether values are pairs of bf16 numbers */
 export function productCases(
   calls: number,
-  { level }: { level: VectorLevel },
+  { level, pairs = false }: { level: VectorLevel; pairs?: boolean },
 ): fc.Arbitrary<ProductCase> {
   return fc
     .record({
@@ -37,7 +38,7 @@ export function productCases(
       columns: size(150),
       turnedA: fc.boolean(),
       turnedB: fc.boolean(),
-      half: level === "avx512" ? fc.boolean() : fc.constant(false),
+      half: level === "avx512" && !pairs ? fc.boolean() : fc.constant(false),
       interleaved: fc.boolean(),
       gap: fc.constantFrom(0, 0, 1, 5),
       batch: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 3 })),
@@ -57,6 +58,7 @@ export function productCases(
       return {
         shape: {
           ...shape,
+          ...(pairs ? { pairs } : {}),
           a: {
             rowStride: a.first,
             innerStride: a.second,
@@ -99,6 +101,15 @@ const HALVES = Uint8Array.from({ length: MEMORY_BYTES / 2 }, (_, i) =>
   i % 2 === 0 ? Math.floor(256 * random.uniform()) : 0x30 + Math.floor(12 * random.uniform()),
 );
 const HALF_VALUES = dequantizeRows("f16", HALVES, HALVES.length / 2);
+/** Two bf16 numbers in 32 bits, and what they are. */
+const NOISE_BITS = new Uint32Array(NOISE.buffer);
+const PAIRS = NOISE_BITS.map(
+  (bits, i) => (bits & 0xffff0000) | ((NOISE_BITS[(i + 7) % NOISE.length] ?? 0) >>> 16),
+);
+const PAIR_VALUES = [
+  new Float32Array(PAIRS.map((bits) => bits << 16).buffer),
+  new Float32Array(PAIRS.map((bits) => bits & 0xffff0000).buffer),
+] as const;
 const memory = { a: new GuardedMemory(MEMORY_BYTES), b: new GuardedMemory(MEMORY_BYTES) };
 const results = new GuardedMemory(2 ** 20);
 const scratches = new GuardedMemory(2 ** 20);
@@ -130,9 +141,15 @@ export function checkProduct(kernels: Kernels, test: ProductCase): void {
       extent(inner, [shape.b.innerStride, shape.b.columnStride], [columns, bValueBytes]);
     const [a, b] = [memory.a.place(aBytes, at), memory.b.place(bBytes, at)];
     const aValues = draw(aBytes, seed);
-    writeFloats(a, aValues);
     let bValues: Float32Array;
-    if (shape.b.half === true) {
+    const pairs = (bytes: number, start: number): Uint8Array =>
+      new Uint8Array(PAIRS.buffer, 4 * start, bytes);
+    if (shape.pairs === true) a.bytes.set(pairs(aBytes, seed));
+    else writeFloats(a, aValues);
+    if (shape.pairs === true) {
+      b.bytes.set(pairs(bBytes, seed + 1));
+      bValues = NOISE;
+    } else if (shape.b.half === true) {
       b.bytes.set(HALVES.subarray(0, bBytes));
       bValues = HALF_VALUES;
     } else writeFloats(b, (bValues = draw(bBytes, seed + 1)));
@@ -151,9 +168,14 @@ export function checkProduct(kernels: Kernels, test: ProductCase): void {
     });
     const found = readFloats(out);
     expect(out.isUntouchedOutside() && scratch.isUntouchedOutside()).toBe(true);
-    const wanted = product(shape, rows, aValues, bValues);
+    const wanted =
+      shape.pairs === true
+        ? PAIR_VALUES.map((part) =>
+            product(shape, rows, part.subarray(seed), part.subarray(seed + 1)),
+          ).reduce((low, high) => low.map((value, i) => value + (high[i] ?? NaN)))
+        : product(shape, rows, aValues, bValues);
     const worst = found.reduce((m, v, i) => Math.max(m, Math.abs(v - (wanted[i] ?? NaN))), 0);
-    expect(worst).toBeLessThan(1e-5 + 6e-7 * inner);
+    expect(worst).toBeLessThan(1e-5 + 6e-7 * inner * (shape.pairs === true ? 2 : 1));
   }
 }
 

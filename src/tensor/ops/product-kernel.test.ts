@@ -69,6 +69,20 @@ describe("products on kernels of our own", () => {
     }
   });
 
+  it("of bf16 weights are those of ggml, which rounds the rows to bf16, too", async () => {
+    const build = (x: Tensor, w: Tensor): Tensor => ops.matmulTransposed(x, ops.cast(w, "bf16"));
+    for (const [rows, columns, inner] of [
+      [37, 90, 150],
+      [1, 33, 600],
+      [5, 1, 31],
+    ] as const) {
+      const [x, w] = [randomValues([rows, inner], 7), randomValues([columns, inner], 8)];
+      const [a, b] = [await compute(own, build, [x, w]), await compute(ggml, build, [x, w])];
+      expect(largest(a, b)).toBeLessThan(1e-3);
+      expect(largest(a, productOf(x, w).data)).toBeGreaterThan(1e-4);
+    }
+  });
+
   it("leave to ggml what they do not take", async () => {
     // Neither axis of w has its values side by side.
     const build = (x: Tensor, w: Tensor): Tensor =>

@@ -1,7 +1,7 @@
 /** Products on kernels of our own: which they can take, and how strides become theirs. */
 import { DTYPES } from "../../engine/dtypes.ts";
 import * as emit from "../../engine/emit.ts";
-import type { Kernel } from "../../kernels/kernels.ts";
+import type { Kernel, Kernels } from "../../kernels/kernels.ts";
 import { panelColumns } from "../../kernels/f32-product.ts";
 import {
   elementBytes,
@@ -15,9 +15,12 @@ import type { Pointer } from "../../engine/api.ts";
 import type { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, rowsAreDense } from "./check.ts";
+import { cast } from "./copy.ts";
 import { packed } from "./layout.ts";
 
 const FLOAT = 4;
+/** Bytes of two bf16 numbers. */
+const PAIR = 4;
 /** Distances inside a kernel's instructions are 32-bit numbers. */
 const FARTHEST = 2 ** 31 - 1;
 /** Columns of w that are read at once, where its rows become columns. */
@@ -32,7 +35,7 @@ export function readsTransposedViews(...inputs: readonly Tensor[]): boolean {
  * `x · wᵀ` of views as a kernel's operation; undefined where ggml has to do it. Shapes are checked already.
  *
  * @param x - f32 `[..., T, K]`
- * @param w - f32, or f16 where the kernels read that, `[..., M, K]`
+ * @param w - f32, or f16 or bf16 where the kernels read that, `[..., M, K]`
  * @param interleaved - the result is `[B, T, N, M]` instead of `[B, N, T, M]`
  */
 export function kernelProduct(
@@ -43,25 +46,60 @@ export function kernelProduct(
 ): Pointer | undefined {
   const { kernels, threads } = graph.backend;
   if (kernels === undefined || x.dtype !== "f32") return undefined;
-  if (w.dtype !== "f32" && !(w.dtype === "f16" && kernels.readsHalf)) return undefined;
-  const shape = { ...productShape(x, w), ...(interleaved ? { interleaved } : {}) };
+  const isBf16 = w.dtype === "bf16";
+  if (
+    isBf16
+      ? !multipliesPairs(kernels, w)
+      : w.dtype !== "f32" && !(w.dtype === "f16" && kernels.readsHalf)
+  )
+    return undefined;
+  const rows = isBf16 ? asBf16(x) : x;
+  const whole = productShape(rows, w);
+  const shape = {
+    ...(isBf16 ? inPairs(whole) : whole),
+    ...(interleaved ? { interleaved } : {}),
+  };
   const width = panelColumns(kernels.level);
   const pieces = rowPieces(shape, { rows: x.dim(-2), width, threads });
   const kernel = isAddressable(shape)
     ? kernels.f32Product({ ...shape, rowPieces: pieces }, threads)
     : undefined;
   if (kernel === undefined) return undefined;
-  const inputs = [x.pointer, w.pointer, ...scratchOf(graph, kernel)];
+  const inputs = [rows.pointer, w.pointer, ...scratchOf(graph, kernel)];
   const [b, n, t] = x.shape;
   const result = interleaved
     ? [b ?? 1, t ?? 1, n ?? 1, w.dim(-2)]
     : [...x.shape.slice(0, -1), w.dim(-2)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
-      ...{ name: "mul_mat", kernel: kernel.address, inputs },
+      ...{ name: isBf16 ? `mul_mat bf16 ${w.dim(-1)}` : "mul_mat", kernel: kernel.address, inputs },
       ...{ dtype: "f32", shape: result },
     }),
   );
+}
+
+/** Whether rows of bf16 numbers can be read as pairs. */
+function multipliesPairs({ multipliesBf16 }: Kernels, w: Tensor): boolean {
+  return multipliesBf16 && w.dim(-1) % 2 === 0 && rowsAreDense(w);
+}
+
+/** Rows rounded to bf16, as ggml's product does: all weights that read the same tensor share them. */
+const bf16Rows = new WeakMap<Tensor, Tensor>();
+
+function asBf16(x: Tensor): Tensor {
+  let rows = bf16Rows.get(x);
+  if (rows === undefined) bf16Rows.set(x, (rows = cast(x.contiguous ? x : packed(x), "bf16")));
+  return rows;
+}
+
+function inPairs(shape: ProductShape): ProductShape {
+  return {
+    ...shape,
+    inner: shape.inner / 2,
+    a: { ...shape.a, innerStride: PAIR },
+    b: { ...shape.b, innerStride: PAIR },
+    pairs: true,
+  };
 }
 
 function productShape(x: Tensor, w: Tensor): ProductShape {
