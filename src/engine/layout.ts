@@ -4,10 +4,10 @@
  * with a crash.
  */
 import koffi from "koffi";
-import { LabError } from "../base/errors.ts";
+import { invariant, LabError } from "../base/errors.ts";
 import { TENSOR_OFFSET } from "../kernels/frame.ts";
 import type { GgmlApi, Pointer } from "./api.ts";
-import { DTYPES, type DType } from "./dtypes.ts";
+import { DTYPES, dtypeFromId, type DType } from "./dtypes.ts";
 
 export function assertLayout(api: GgmlApi): void {
   const wrong: string[] = [];
@@ -30,6 +30,8 @@ export function assertLayout(api: GgmlApi): void {
     const expect = (what: string, found: unknown, wanted: unknown): void => {
       if (found !== wanted) wrong.push(`${what} is ${String(found)}, expected ${String(wanted)}`);
     };
+    const half = api.ggml_new_tensor_4d(context, DTYPES.f16.id, 1, 1, 1, 1);
+    expect("type", koffi.decode(half, TENSOR_OFFSET.type, "int32_t"), DTYPES.f16.id);
     [5, 3, 2, 7].forEach((n, i) => {
       expect(`ne[${i}]`, readInt64(a, TENSOR_OFFSET.ne + 8 * i), n);
     });
@@ -54,6 +56,14 @@ export function assertLayout(api: GgmlApi): void {
 /** Points a header at a buffer, as llama.cpp does to ask a device about an operation before any memory exists. */
 export function setTensorBuffer(tensor: Pointer, buffer: Pointer | null): void {
   koffi.encode(tensor, TENSOR_OFFSET.buffer, "void *", buffer);
+}
+
+/** The type of a tensor's values. */
+export function typeOf(tensor: Pointer): DType {
+  const id = koffi.decode(tensor, TENSOR_OFFSET.type, "int32_t") as number;
+  const dtype = dtypeFromId(id);
+  invariant(dtype !== undefined, `a tensor of type ${id}`);
+  return dtype;
 }
 
 /** A tensor's name, of at most 63 bytes. */

@@ -9,10 +9,10 @@ import { tensorBytes } from "../engine/dtypes.ts";
 import type { OperationTime } from "../engine/profile.ts";
 import type { CachedTokens } from "../model/cached-tokens.ts";
 import { kvCacheBytes } from "../model/kv-cache.ts";
-import { readBandwidth } from "../tensor/probe.ts";
+import { arithmeticPeak, readBandwidth } from "../tensor/probe.ts";
 import type { LanguageModel } from "./language-model.ts";
 import { argmax } from "./logits.ts";
-import { accountOperations, type OperationAccount } from "./operation-account.ts";
+import { accountOperations, type Ceilings, type OperationAccount } from "./operation-account.ts";
 import { Sequence } from "./sequence.ts";
 
 export interface BenchmarkOptions {
@@ -48,6 +48,8 @@ export interface Benchmark {
     bandwidthShare: number;
   }[];
   bandwidth: number;
+  /** Operations per second of each arithmetic in registers alone, measured in the same run. */
+  arithmetic: Ceilings["arithmetic"];
   peakBytes: number | undefined;
   /** Where the time goes, operation by operation: reading the prompt, and the next token at the last depth. */
   operations: Record<"prefill" | "decode", readonly OperationAccount[]>;
@@ -96,9 +98,12 @@ export async function benchmark(
     );
   const bandwidthOf = (round: Round): number => (round.bandwidthBefore + round.bandwidthAfter) / 2;
   const bandwidth = median(kept.map(bandwidthOf));
+  const arithmetic = await measureArithmetic(model);
+  const ceilings = { bandwidth, arithmetic };
   return {
     rounds,
-    operations: await timePasses(model, sequence, { ...options, bandwidth }),
+    arithmetic,
+    operations: await timePasses(model, sequence, { ...options, ceilings }),
     prefill: median(kept.map(({ prefill }) => prefill)),
     decode: depths.map((depth, i) => {
       const bytes = bytesPerToken(model, depth + options.decodeTokens / 2);
@@ -130,16 +135,25 @@ async function measureRound(
   return { prefill, decode };
 }
 
+async function measureArithmetic({ backend }: LanguageModel): Promise<Ceilings["arithmetic"]> {
+  const found: Ceilings["arithmetic"] = {};
+  for (const arithmetic of ["f32", "bf16", "int8"] as const) {
+    const peak = await arithmeticPeak(backend, arithmetic);
+    if (peak !== undefined) found[arithmetic] = peak;
+  }
+  return found;
+}
+
 /** The operations of one block of the prompt, and of one token after what the last round left. */
 async function timePasses(
   model: LanguageModel,
   sequence: Sequence,
-  { promptTokens, bandwidth }: { promptTokens: number; bandwidth: number },
+  { promptTokens, ceilings }: { promptTokens: number; ceilings: Ceilings },
 ): Promise<Benchmark["operations"]> {
   const account = async (tokens: CachedTokens): Promise<OperationAccount[]> => {
     let times: OperationTime[] = [];
     await model.runnerFor().run([tokens], { onTimes: (found) => (times = found) });
-    return accountOperations(times, { bandwidth });
+    return accountOperations(times, ceilings);
   };
   const decode = await account(sequence.next(1));
   const count = Math.min(promptTokens, LARGEST_BLOCK);

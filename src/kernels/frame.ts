@@ -72,6 +72,7 @@ export function kernelFunction(
 
 /** Byte offsets inside the engine's `struct ggml_tensor`, which the engine verifies when it is loaded. */
 export const TENSOR_OFFSET = {
+  type: 0,
   buffer: 8,
   ne: 16,
   nb: 48,

@@ -10,7 +10,16 @@ describe("what the processor can do", () => {
   it.runIf(onLinux)("is what the system says, for all that kernels ask about", () => {
     const info = readFileSync("/proc/cpuinfo", "utf8");
     const flags = new Set((/^flags\s*:\s*(.*)$/m.exec(info)?.[1] ?? "").split(" "));
-    const known = ["fma", "f16c", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16"];
+    const known = [
+      "fma",
+      "f16c",
+      "avx2",
+      "avx512f",
+      "avx512bw",
+      "avx512vl",
+      "avx512_vnni",
+      "avx512_bf16",
+    ];
     expect([...(detectFeatures() ?? [])].sort()).toEqual(known.filter((f) => flags.has(f)).sort());
   });
 });

@@ -17,6 +17,7 @@ import { assembleGeluBackward } from "./gelu-backward.ts";
 import { assembleInterleave } from "./interleave.ts";
 import { assembleInterleaveAvx2 } from "./interleave-avx2.ts";
 import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
+import { assemblePeak, peakOperations, type Arithmetic } from "./peak.ts";
 import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
 import {
   assembleQuantizedProductAvx2,
@@ -25,7 +26,7 @@ import {
 } from "./quantized-product-avx2.ts";
 import { assembleStandardizeBackward } from "./standardize-backward.ts";
 import type { VectorLevel } from "./vector-level.ts";
-import type { WeightType } from "./weight-formats.ts";
+import { WEIGHT_FORMATS, type WeightType } from "./weight-formats.ts";
 
 /** Kernels kept at most; what comes after them is left to ggml. */
 const MAX_KERNELS = 4096;
@@ -59,6 +60,20 @@ export class Kernels {
     this.level = level;
     this.multipliesQuantized = features.has(level === "avx512" ? "avx512_vnni" : "f16c");
     this.multipliesBf16 = level === "avx512" && features.has("avx512_bf16");
+  }
+
+  /** What they take over from ggml, in a few words each. */
+  get uses(): string[] {
+    const isWide = this.level === "avx512";
+    const products = [
+      ...["f32", ...(this.readsHalf ? ["f16"] : []), ...(this.multipliesBf16 ? ["bf16"] : [])],
+      ...(this.multipliesQuantized ? Object.keys(WEIGHT_FORMATS) : []),
+    ];
+    return [
+      `products of ${products.join(", ")}`,
+      ...(this.readsPacked ? ["gradients through packed weights"] : []),
+      ...(isWide ? ["attention", "GELU", "normalisation's gradient", "AdamW"] : []),
+    ];
   }
 
   /** Whether the second operand of a product may be f16. */
@@ -97,6 +112,16 @@ export class Kernels {
   adamw(width: number): bigint | undefined {
     if (this.level !== "avx512") return undefined;
     return this.#find(`adamw ${width}`, () => assembleAdamW(width));
+  }
+
+  /** A loop that only multiplies and adds, and the operations of each of its threads; undefined where there is no such arithmetic. */
+  peak(arithmetic: Arithmetic): { address: bigint; operations: number } | undefined {
+    const { level, multipliesBf16, multipliesQuantized } = this;
+    const has = { f32: true, bf16: multipliesBf16, int8: multipliesQuantized }[arithmetic];
+    if (!has) return undefined;
+    const address = this.#find(`peak ${arithmetic}`, () => assemblePeak(arithmetic, level));
+    if (address === undefined) return undefined;
+    return { address, operations: peakOperations(arithmetic, level) };
   }
 
   /** softmax(scale · x + mask), in place or not; undefined without AVX-512. */

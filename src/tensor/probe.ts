@@ -4,6 +4,8 @@
  */
 import type { Backend } from "../engine/backend.ts";
 import type { DType } from "../engine/dtypes.ts";
+import * as emit from "../engine/emit.ts";
+import type { Arithmetic } from "../kernels/peak.ts";
 import { Graph } from "./graph.ts";
 import { matmulTransposed } from "./ops/index.ts";
 import { TensorStore } from "./store.ts";
@@ -23,6 +25,29 @@ export async function readBandwidth(
   const rows = Math.floor(sizeBytes / 4 / columns);
   const seconds = await timeProduct(backend, { dtype: "f32", m: rows, k: columns, n: 1, repeats });
   return (rows * columns * 4) / seconds;
+}
+
+/**
+ * Operations per second of multiplying and adding in registers alone, with all threads; undefined where none of our kernels does
+ * this arithmetic.
+ */
+export async function arithmeticPeak(
+  backend: Backend,
+  arithmetic: Arithmetic,
+  { repeats = 5 }: { repeats?: number } = {},
+): Promise<number | undefined> {
+  const peak = backend.kernels?.peak(arithmetic);
+  if (peak === undefined) return undefined;
+  using graph = new Graph(backend, { maxNodes: 8 });
+  const x = graph.input("f32", [1]);
+  const call = { name: "peak", kernel: peak.address, inputs: [x.pointer] };
+  const made = { op: "peak", inputs: [x] };
+  const pointer = graph.emit((c) => emit.kernelOperation(c, { ...call, dtype: "f32", shape: [1] }));
+  graph.output(graph.result(pointer, { dtype: "f32", shape: [1], made }));
+  graph.allocate();
+  x.write(new Float32Array(1));
+  const seconds = await fastest(graph, repeats);
+  return (backend.threads * peak.operations) / seconds;
 }
 
 /** Floating-point operations per second of `[n, k] · [m, k]ᵀ` with weights of a type. */
@@ -53,11 +78,16 @@ async function timeProduct(
   graph.output(matmulTransposed(x, weights));
   graph.allocate();
   x.write(new Float32Array(n * k));
+  return await fastest(graph, repeats);
+}
+
+/** Seconds of the fastest of several runs, after one that does not count. */
+async function fastest(graph: Graph, repeats: number): Promise<number> {
   let best = Infinity;
   for (let i = 0; i <= repeats; i++) {
     const start = performance.now();
     await graph.compute();
-    best = Math.min(best, performance.now() - start);
+    if (i > 0) best = Math.min(best, performance.now() - start);
   }
   return best / 1000;
 }

@@ -1,40 +1,72 @@
+/** A hundred thousand random calls of kernels between pages that nobody may touch. */
 import fc from "fast-check";
 import { describe, it } from "vitest";
+import { kernelStatus, type Kernels } from "../../src/kernels/kernels.ts";
 import { checkProduct, productCases } from "../support/f32-product-fuzz.ts";
-import { checkQuantizedProduct, quantizedCases } from "../support/quantized-product-fuzz.ts";
-import { detectFeatures } from "../../src/kernels/cpu-features.ts";
-import { kernelStatus } from "../../src/kernels/kernels.ts";
+import { checkSoftmax, softmaxCases } from "../support/masked-softmax-fuzz.ts";
+import {
+  checkQuantizedProduct,
+  checkTransposedProduct,
+  quantizedCases,
+} from "../support/quantized-product-fuzz.ts";
+import { ROW_KERNELS, rowCases } from "../support/row-kernel-fuzz.ts";
 
-describe("kernels between guard pages", () => {
-  for (const [level, feature] of [
-    ["avx512", "avx512bw"],
-    ["avx2", "avx2"],
-  ] as const)
-    it.runIf(detectFeatures()?.has(feature))(
-      `compute 35,000 f32 products with ${level}, in any arrangement, and touch nothing else`,
-      () => {
-        const { kernels } = kernelStatus(level);
-        fc.assert(
-          fc.property(productCases(25, { level }), (test) => {
-            if (kernels !== undefined) checkProduct(kernels, test);
-          }),
-          { numRuns: 1400 },
-        );
-      },
-      1_200_000,
-    );
+const MOST_MS = 1_800_000;
+/** Calls of one product's kernel, each with another number of rows. */
+const CALLS = 25;
 
-  const { kernels } = kernelStatus();
-  it.runIf(kernels?.multipliesQuantized)(
-    "compute 30,000 quantised products, and touch nothing else",
+/** Checks `runs` random cases on the kernels of a level, where there are such. */
+function check<T>(
+  title: string,
+  { level, runs, has = () => true }: Call,
+  [cases, verify]: readonly [fc.Arbitrary<T>, (kernels: Kernels, test: T) => void],
+): void {
+  const { kernels } = kernelStatus(level);
+  it.runIf(kernels !== undefined && has(kernels))(
+    title,
     () => {
-      fc.assert(
-        fc.property(quantizedCases(25), (test) => {
-          if (kernels !== undefined) checkQuantizedProduct(kernels, test);
-        }),
-        { numRuns: 1200 },
-      );
+      const property = fc.property(cases, (test) => {
+        if (kernels !== undefined) verify(kernels, test);
+      });
+      fc.assert(property, { numRuns: runs });
     },
-    1_200_000,
+    MOST_MS,
   );
+}
+
+interface Call {
+  level: "avx512" | "avx2";
+  runs: number;
+  /** Whether these kernels include the one that is checked. */
+  has?: (kernels: Kernels) => boolean;
+}
+
+describe("kernels between guard pages compute, and touch nothing else:", () => {
+  for (const level of ["avx512", "avx2"] as const) {
+    check(`20,000 f32 products in any arrangement with ${level}`, { level, runs: 800 }, [
+      productCases(CALLS, { level }),
+      checkProduct,
+    ]);
+    const has = (kernels: Kernels): boolean => kernels.multipliesQuantized;
+    check(`15,000 quantised products with ${level}`, { level, runs: 600, has }, [
+      quantizedCases(CALLS),
+      checkQuantizedProduct,
+    ]);
+  }
+  const level = "avx512";
+  const [multipliesBf16, readsPacked] = [
+    (kernels: Kernels): boolean => kernels.multipliesBf16,
+    (kernels: Kernels): boolean => kernels.readsPacked,
+  ];
+  check("10,000 products of bf16 pairs", { level, runs: 400, has: multipliesBf16 }, [
+    productCases(CALLS, { level, pairs: true }),
+    checkProduct,
+  ]);
+  check("5,000 products along packed rows", { level, runs: 200, has: readsPacked }, [
+    quantizedCases(CALLS),
+    checkTransposedProduct,
+  ]);
+  check("3,000 masked softmaxes", { level, runs: 3000 }, [softmaxCases(), checkSoftmax]);
+  for (const [what, verify] of Object.entries(ROW_KERNELS))
+    check(`3,000 times ${what}`, { level, runs: 3000 }, [rowCases(), verify]);
 });

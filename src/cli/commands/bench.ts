@@ -87,8 +87,8 @@ export const command = defineCommand({
         ...found,
         decode: found.decode.map((row) => ({ ...row })),
         operations: {
-          prefill: found.operations.prefill.map((row) => ({ ...row })),
-          decode: found.operations.decode.map((row) => ({ ...row })),
+          prefill: found.operations.prefill.map(asJson),
+          decode: found.operations.decode.map(asJson),
         },
         rounds: rounds.map((round) => ({ ...round })),
       },
@@ -105,6 +105,11 @@ export const command = defineCommand({
                 `${formatPercent(bandwidthShare)} of the read bandwidth`,
               ]),
               ["read bandwidth", `${formatBytes(found.bandwidth)}/s`, ""],
+              ...Object.entries(found.arithmetic).map(([arithmetic, flops]) => [
+                `multiplies ${arithmetic}`,
+                `${(flops / 1e9).toFixed(0)} G${arithmetic === "int8" ? "" : "FL"}OP/s`,
+                "in registers",
+              ]),
               [
                 "peak memory",
                 found.peakBytes === undefined ? "unknown" : formatBytes(found.peakBytes),
@@ -124,7 +129,16 @@ export const command = defineCommand({
   },
 });
 
-/** The operations that take longest, beside what the memory delivers: a product at its share of the bandwidth waits for memory. */
+function asJson({ arithmeticShare, bytesPerSecond, bandwidthShare, ...row }: OperationAccount) {
+  return {
+    ...row,
+    arithmeticShare: arithmeticShare ?? null,
+    bytesPerSecond: bytesPerSecond ?? null,
+    bandwidthShare: bandwidthShare ?? null,
+  };
+}
+
+/** The operations that take longest, beside what the machine can do at most: a product waits for memory or for arithmetic. */
 function operationTable(
   title: string,
   accounts: readonly OperationAccount[],
@@ -133,7 +147,7 @@ function operationTable(
     formatTable(
       [
         { title },
-        ...["calls", "ms", "of all", "GFLOP/s", "GB/s", "of bandwidth"].map((name) => ({
+        ...["calls", "ms", "of all", "GFLOP/s", "of peak", "GB/s", "of bandwidth"].map((name) => ({
           title: name,
           align: "right" as const,
         })),
@@ -146,8 +160,9 @@ function operationTable(
           account.ms.toFixed(1),
           formatPercent(account.share),
           account.flops === 0 ? "" : (account.flops / 1e9).toFixed(0),
-          (account.bytesPerSecond / 1e9).toFixed(1),
-          formatPercent(account.bandwidthShare),
+          account.arithmeticShare === undefined ? "" : formatPercent(account.arithmeticShare),
+          account.bytesPerSecond === undefined ? "" : (account.bytesPerSecond / 1e9).toFixed(1),
+          account.bandwidthShare === undefined ? "" : formatPercent(account.bandwidthShare),
         ]),
     );
 }

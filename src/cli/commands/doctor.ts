@@ -90,7 +90,8 @@ export const command = defineCommand({
             ["processor", `${result.cpu.model} (${cpuVariant ?? "one build for all"})`],
             ["features", result.cpu.features.join(" ")],
             ["repacks as", repacked.join(", ") || "nothing"],
-            ["own kernels", `${kernels.instructions ?? "none"} (${kernels.reason})`],
+            ["own kernels", `${kernels.instructions ?? "none: ggml computes"} (${kernels.reason})`],
+            ...kernels.uses.map((use): [string, string] => ["", use]),
             ...devices.map(({ name, description, tested }): [string, string] => [
               "found",
               `${name}: ${description}${tested ? "" : " (not covered by philab's tests)"}`,
@@ -121,11 +122,16 @@ export const command = defineCommand({
   },
 });
 
-/** Which kernels of philab's own take over products from ggml, and why those. */
-function kernelsOf({ kernels, device }: Backend): { instructions: string | null; reason: string } {
+/** Which kernels of philab's own take over from ggml, what they do, and why those. */
+function kernelsOf({ kernels, device }: Backend): {
+  instructions: string | null;
+  reason: string;
+  uses: string[];
+} {
   if (device.kind !== "cpu")
-    return { instructions: null, reason: `the ${device.kind} device computes` };
-  return { instructions: kernels?.level ?? null, reason: kernelStatus().reason };
+    return { instructions: null, reason: `the ${device.kind} device computes`, uses: [] };
+  const { reason } = kernelStatus();
+  return { instructions: kernels?.level ?? null, reason, uses: kernels?.uses ?? [] };
 }
 
 function advise({
