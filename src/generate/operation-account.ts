@@ -1,6 +1,6 @@
 /** Where the time of a pass goes: its operations by name, beside what the memory could deliver. */
 import type { OperationTime } from "../engine/profile.ts";
-import type { Arithmetic } from "../kernels/peak.ts";
+import type { Arithmetic } from "../tensor/probe.ts";
 
 /** What the machine can do at most, measured in the same run. */
 export interface Ceilings {

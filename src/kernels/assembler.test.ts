@@ -118,6 +118,7 @@ function vectorCases(): Case[] {
     "vunpcklpd",
     "vunpckhpd",
     "vpaddd",
+    "vpmulld",
   ] as const;
   const wide = [
     "vscalefps",
@@ -228,6 +229,14 @@ function vectorCases(): Case[] {
   cases.push(
     assembled("vpbroadcastd zmm20, ecx", [], (a) => {
       a.v.vpbroadcastdFrom(zmm(20), rcx);
+    }),
+  );
+  cases.push(
+    assembled("vpcmpud k1, zmm3, zmm17, 5", [], (a) => {
+      a.v.vpcmpud(1, zmm(3), zmm(17), 5);
+    }),
+    assembled("vpcmpud k2, zmm20, [rax], 1", [], (a) => {
+      a.v.vpcmpud(2, zmm(20), mem(rax), 1);
     }),
   );
   add("vzeroupper", []);

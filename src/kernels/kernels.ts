@@ -9,6 +9,7 @@ import { assembleAdamW } from "./adamw.ts";
 import { assembleQuantizeRows } from "./activations.ts";
 import { assembleQuantizeRowsAvx2 } from "./activations-avx2.ts";
 import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
+import { assembleDropoutMask } from "./dropout-mask.ts";
 import { executableCopy } from "./executable-memory.ts";
 import { assembleF32Product, scratchBytes } from "./f32-product.ts";
 import type { ProductShape } from "./f32-shape.ts";
@@ -72,7 +73,7 @@ export class Kernels {
     return [
       `products of ${products.join(", ")}`,
       ...(this.readsPacked ? ["gradients through packed weights"] : []),
-      ...(isWide ? ["attention", "GELU", "normalisation's gradient", "AdamW"] : []),
+      ...(isWide ? ["attention", "GELU", "normalisation's gradient", "AdamW", "dropout"] : []),
     ];
   }
 
@@ -112,6 +113,11 @@ export class Kernels {
   adamw(width: number): bigint | undefined {
     if (this.level !== "avx512") return undefined;
     return this.#find(`adamw ${width}`, () => assembleAdamW(width));
+  }
+
+  /** Fills masks of dropout, called as its file says; undefined without AVX-512. */
+  dropoutMask(): bigint | undefined {
+    return this.level === "avx512" ? this.#find("dropout", assembleDropoutMask) : undefined;
   }
 
   /** A loop that only multiplies and adds, and the operations of each of its threads; undefined where there is no such arithmetic. */

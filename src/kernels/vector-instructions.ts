@@ -46,6 +46,7 @@ const THREE = {
   /** Lane i of the result is that lane of the second source that the first one says. */
   vpermd: { map: 2, prefix: 1, opcode: 0x36, only: "vex" },
   vpaddd: { map: 1, prefix: 1, opcode: 0xfe },
+  vpmulld: { map: 2, prefix: 1, opcode: 0x40 },
   vpsubd: { map: 1, prefix: 1, opcode: 0xfa },
   /** The larger of unsigned integers: of magnitudes of floats, where a NaN is the largest. */
   vpmaxud: { map: 2, prefix: 1, opcode: 0x3f },
@@ -123,6 +124,8 @@ export type VectorInstructions = Readonly<
   readonly vpermq: (to: Vector, from: Source, order: number) => void;
   /** The lower 32 bits of a general register in every lane. */
   readonly vpbroadcastdFrom: (to: Vector, from: General) => void;
+  /** Bits of mask register `to` where unsigned integers compare so: 5 is "not less". */
+  readonly vpcmpud: (to: number, a: Vector, b: Source, comparison: number) => void;
   readonly kmovw: (to: number, from: General) => void;
   readonly vzeroupper: () => void;
 };
@@ -179,6 +182,11 @@ export function vectorInstructions(emit: (bytes: readonly number[]) => void): Ve
       const { index: reg, sizeBytes } = to;
       const code: VectorOpcode = { map: 2, prefix: 1, opcode: 0x7c, only: "evex" };
       emit(vectorInstruction(code, { reg, vvvv: 0, rm: from, sizeBytes }));
+    },
+    vpcmpud: (to, a, b, comparison) => {
+      const code: VectorOpcode = { map: 3, prefix: 1, opcode: 0x1e, only: "evex" };
+      const operands = { reg: to, vvvv: a.index, rm: b, sizeBytes: a.sizeBytes };
+      emit([...vectorInstruction(code, operands), comparison]);
     },
     kmovw: (to, from) => {
       invariant(to > 0 && from.index < 16, "kmovw takes k1…k7");

@@ -11,6 +11,8 @@ import { matmulTransposed } from "./ops/index.ts";
 import { TensorStore } from "./store.ts";
 import type { Tensor } from "./tensor.ts";
 
+export type { Arithmetic };
+
 /**
  * Bytes per second of reading memory with all threads: a product of a large f32 matrix with one column, which reads every
  * value once.
