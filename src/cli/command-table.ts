@@ -166,6 +166,21 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/data.ts")).dedup,
           },
           {
+            name: "annotate",
+            summary: "rate a sample, by a model or by hand",
+            load: async () => (await import("./commands/data-annotate.ts")).command,
+          },
+          {
+            name: "classify",
+            summary: "score every document by what ratings teach",
+            load: async () => (await import("./commands/data-select.ts")).classify,
+          },
+          {
+            name: "select",
+            summary: "keep what scores well, and what passes its own tests",
+            load: async () => (await import("./commands/data-select.ts")).select,
+          },
+          {
             name: "run",
             summary: "the stages of a recipe, all shards or one of them",
             load: async () => (await import("./commands/data.ts")).run,

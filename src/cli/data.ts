@@ -4,6 +4,7 @@ import { z } from "zod";
 import { formatBytes, formatCount, formatFacts } from "../base/format.ts";
 import { expandHome } from "../base/settings.ts";
 import { visibleText } from "../base/terminal.ts";
+import type { JsonObject } from "../base/json.ts";
 import { pipelineJob, type PipelineResult, type Recipe } from "../data/job.ts";
 import { Job } from "../jobs/job.ts";
 import type { CommandContext } from "./command.ts";
@@ -17,10 +18,22 @@ export const corpusOut = z
   .describe("the folder of the corpus that is made")
   .meta({ short: "o", placeholder: "folder" });
 
+/** What a command adds to the result of its pipeline. */
+export interface Addition {
+  value: JsonObject;
+  facts: readonly (readonly [name: string, value: string])[];
+}
+
+/** What is to be done when the corpus is there, before the result is told. */
+interface Follow {
+  more?: () => Promise<Addition>;
+}
+
 /** Runs a recipe as a job, or goes on with the work that lies in `out`. */
 export async function runRecipe(
   context: Context,
   { out, ...rest }: { recipe: Recipe; out: string; shard?: string | undefined; merge?: boolean },
+  follow: Follow = {},
 ): Promise<void> {
   const { folders, cwd, commandLine } = context;
   const { recipe, shard, merge } = rest;
@@ -38,13 +51,14 @@ export async function runRecipe(
     },
     provenance: { command: [...commandLine] },
   });
-  await followPipeline(context, job);
+  await followPipeline(context, job, follow);
 }
 
 /** Follows a job of `philab data` to its end. */
 export async function followPipeline(
   { output, signal }: Pick<Context, "output" | "signal">,
   job: Job<PipelineResult>,
+  { more }: Follow = {},
 ): Promise<void> {
   output.note(`run ${job.record.id}`);
   using progress = output.progress({ label: job.record.name, unit: "B" });
@@ -55,24 +69,27 @@ export async function followPipeline(
   }
   const result = await finished;
   progress.finish();
-  output.result({ run: job.record.id, ...result }, () => resultText(result));
+  const { value, facts } = (await more?.()) ?? { value: {}, facts: [] };
+  output.result({ run: job.record.id, ...result, ...value }, () =>
+    formatFacts([...resultFacts(result), ...facts]),
+  );
 }
 
-function resultText(result: PipelineResult): string {
+function resultFacts(result: PipelineResult): [name: string, value: string][] {
   if (!("corpus" in result))
-    return formatFacts([
+    return [
       ["phase", String(result.phase + 1)],
       ["next", result.next],
-    ]);
+    ];
   const { folder, documents, textBytes, rejected, quarantined, parts, sha256 } = result.corpus;
-  return formatFacts([
+  return [
     ["corpus", visibleText(folder)],
     ["documents", `${formatCount(documents)} in ${formatCount(parts)} parts`],
     ["text", formatBytes(textBytes)],
     ["rejected", formatCount(rejected)],
     ["bad rows", formatCount(quarantined)],
     ["sha256", sha256],
-  ]);
+  ];
 }
 
 /** A path as it was meant where the command was given. */

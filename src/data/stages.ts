@@ -5,6 +5,8 @@ import { checkObject } from "../base/schema.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
 import { cleanOptions, createClean } from "./clean/stage.ts";
 import { createDedup, dedupOptions } from "./dedup/stage.ts";
+import { classifyOptions, createClassify } from "./judge/classify-stage.ts";
+import { createSelect, selectOptions } from "./judge/select-stage.ts";
 import type { Stage } from "./stage.ts";
 
 /** How a stage is made from what a recipe says. */
@@ -16,6 +18,8 @@ export interface StageEntry {
 const STAGES: Readonly<Record<string, StageEntry>> = {
   clean: { options: cleanOptions, create: createClean },
   dedup: { options: dedupOptions, create: createDedup },
+  classify: { options: classifyOptions, create: createClassify },
+  select: { options: selectOptions, create: createSelect },
 };
 
 /** `{use: "clean", …}`: the stage's name and its options. */

@@ -13,8 +13,12 @@ export type Execution = "verified" | "failed" | "untested" | "prose";
 export async function execute(
   sandbox: PythonSandbox,
   text: string,
-  options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  { timeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<Execution> {
+  const options = {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(signal === undefined ? {} : { signal }),
+  };
   const looked = await sandbox.run(lookAt(text), options);
   if (looked.status === "passed") return looked.output.trim() as "untested" | "prose";
   if (!looked.error?.includes(HAS_TESTS)) return "failed";

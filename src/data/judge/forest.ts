@@ -25,7 +25,6 @@ export interface Tree {
 }
 
 export interface Forest {
-  readonly kind: "forest";
   readonly trees: readonly Tree[];
 }
 
@@ -45,7 +44,7 @@ export function fitForest(
   const grown = Array.from({ length: trees }, (_, t) =>
     new Grower(columns, labels, { tried, minLeaf, random: random.split(t) }).grow(),
   );
-  return { kind: "forest", trees: grown };
+  return { trees: grown };
 }
 
 /** Mean share of good examples over the leaves that `row` `[D]` falls into. */

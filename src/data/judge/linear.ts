@@ -4,7 +4,6 @@
  */
 
 export interface Linear {
-  readonly kind: "linear";
   /** `[D]`, for features as they are: standardisation is folded in. */
   readonly weights: Float64Array;
   readonly bias: number;
@@ -51,7 +50,7 @@ export function fitLinear(
   });
   const weights = Float64Array.from({ length: width }, (_, d) => point[d]! / scales[d]!);
   const shift = weights.reduce((sum, weight, d) => sum + weight * means[d]!, 0);
-  return { kind: "linear", weights, bias: point[width]! - shift };
+  return { weights, bias: point[width]! - shift };
 }
 
 /** The probability that `row` `[D]` is good. */

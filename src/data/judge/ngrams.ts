@@ -6,7 +6,6 @@
 import { Random } from "../../base/random.ts";
 
 export interface NgramModel {
-  readonly kind: "ngrams";
   /** A power of two of them. */
   readonly weights: Float32Array;
   readonly bias: number;
@@ -40,7 +39,7 @@ export function fitNgrams(
       const share = (rate * error) / Math.sqrt(grams.length || 1);
       for (const gram of grams) weights[gram]! += share;
     }
-  return { kind: "ngrams", weights, bias };
+  return { weights, bias };
 }
 
 /** The probability that a text is good. */
