@@ -5,7 +5,7 @@
  *     npx tsx experiments/data-selection/run.ts --out DIR --python-library LIB --python-docs SOURCES
  *
  * DIR gets everything: the pool's arms, a training run for each cell, and `results/`, which `report.ts` reads.
- * `--prepare` ends before the first training, `--runs 2` after the second.
+ * `--prepare` ends before the first training, `--runs 2` after the second; `--first raw-small-1,…` makes these runs before the others.
  */
 import { access, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     "python-docs": { type: "string" },
     prepare: { type: "boolean", default: false },
     runs: { type: "string" },
+    first: { type: "string", default: "" },
   },
 });
 const { out, "python-library": pythonLibrary, "python-docs": pythonDocs } = values;
@@ -38,13 +39,19 @@ await prepare(folder, { pythonLibrary, pythonDocs }, note);
 const exercises = (await readJson<WrittenExercise[]>(path.join(folder, "exercises.json")))!;
 const textbook = (await readJson<{ text: string }[]>(path.join(folder, "textbook.json")))!;
 
-const runs = values.prepare ? [] : planRuns().slice(0, Number(values.runs ?? Infinity));
+const first = values.first.split(",");
+const isFirst = ({ name }: RunPlan): boolean => first.includes(name);
+const planned = planRuns();
+const ordered = [...planned.filter(isFirst), ...planned.filter((plan) => !isFirst(plan))];
+const runs = values.prepare ? [] : ordered.slice(0, Number(values.runs ?? Infinity));
 await using sandbox = await PyodideSandbox.open();
 for (const [i, plan] of runs.entries()) {
   const resultFile = path.join(folder, "results", `${plan.name}.json`);
   if (await exists(resultFile)) continue;
   const startedMs = Date.now();
-  const { path: model, parameters, elapsedMs } = await train(plan);
+  const trained = await train(plan);
+  if (trained === undefined) break;
+  const { path: model, parameters, elapsedMs } = trained;
   const measured = await measure(model, { exercises, textbook, sandbox });
   await writeJson(resultFile, { ...plan, parameters, trainedMs: elapsedMs, ...measured });
   const passed = measured.exercises.filter((exercise) => exercise.passed).length;
@@ -53,7 +60,7 @@ for (const [i, plan] of runs.entries()) {
   );
 }
 
-/** Trains the model of a cell, or goes on where an earlier attempt was stopped. */
+/** Trains the model of a cell, or goes on where an earlier attempt was stopped; undefined where this one is. */
 async function train({ name, arm, size, seed, rateFactor }: RunPlan) {
   const runsFolder = path.join(folder, "training", name);
   const options: PretrainOptions = {
@@ -72,7 +79,12 @@ async function train({ name, arm, size, seed, rateFactor }: RunPlan) {
           ...{ runsFolder, name, arguments: options, provenance: {} },
         })
       : await Job.resume(pretrainJob(), path.join(runsFolder, existing));
-  const trained = await startTraining(job, { signal: stop.signal });
+  const trained = await startTraining(job, { signal: stop.signal }).catch((error: unknown) => {
+    if (!stop.signal.aborted) throw error;
+    note(`${name} is stopped; the same command goes on with it`);
+    return undefined;
+  });
+  if (trained === undefined) return undefined;
   // Only the model is needed from here on.
   await rm(path.join(job.folder, "checkpoints"), { recursive: true, force: true });
   const bytes = (await readFile(path.join(trained.path, "model.safetensors"))).length;
