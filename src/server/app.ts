@@ -14,6 +14,7 @@ export interface AppOptions extends GuardOptions {
   fleet: Fleet;
   metrics: Metrics;
   maxBodyBytes: number;
+  runsFolder: string;
   log: (message: string, more?: Record<string, string | number>) => void;
 }
 
@@ -51,7 +52,7 @@ export function createApp(options: AppOptions): App {
 async function answer(
   route: Route,
   context: Context<{ Bindings: HttpBindings }>,
-  { fleet, metrics, maxBodyBytes }: AppOptions,
+  { fleet, metrics, maxBodyBytes, runsFolder }: AppOptions,
 ): Promise<Response> {
   const body =
     route.body === undefined
@@ -61,7 +62,7 @@ async function answer(
   const address = context.env.incoming.socket.remoteAddress ?? "";
   return route.handle(
     {
-      ...{ fleet, metrics, client: user ?? address, signal: context.req.raw.signal },
+      ...{ fleet, metrics, runsFolder, client: user ?? address, signal: context.req.raw.signal },
       params: context.req.param(),
     },
     body,

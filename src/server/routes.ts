@@ -1,6 +1,8 @@
 /** Every endpoint. */
 import { LabError } from "../base/errors.ts";
 import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
+import { LAB_ROUTES } from "./lab/inspect.ts";
+import { RUN_ROUTES } from "./lab/runs.ts";
 import { chat } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
 import { embeddings } from "./openai/embeddings.ts";
@@ -51,4 +53,6 @@ const openapi = defineRoute({
 export const ROUTES: readonly Route[] = [
   ...[completions, chat, embeddings, listModels, showModel, loadModel, unloadModel],
   ...[tokenize, detokenize, health, metrics, openapi],
+  ...LAB_ROUTES,
+  ...RUN_ROUTES,
 ];

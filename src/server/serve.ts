@@ -3,6 +3,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { LabError } from "../base/errors.ts";
+import { homeFolders } from "../base/settings.ts";
 import { createApp } from "./app.ts";
 import { Fleet, type FleetOptions } from "./fleet/fleet.ts";
 import { Inventory, type ServedModel } from "./fleet/inventory.ts";
@@ -42,7 +43,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       hint: "Set PHILAB_API_KEY, or listen on 127.0.0.1.",
     });
   const fleet = new Fleet(new Inventory({ given: models, home }), options, { log });
-  const app = createApp({ ...options, fleet, metrics: new Metrics() });
+  const runsFolder = homeFolders(home).runs;
+  const app = createApp({ ...options, fleet, runsFolder, metrics: new Metrics() });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },

@@ -7,6 +7,8 @@ import type { Metrics } from "../metrics.ts";
 export interface RouteContext {
   fleet: Fleet;
   metrics: Metrics;
+  /** `PHILAB_HOME/runs`. */
+  runsFolder: string;
   /** Who asks: the user that the request names, or where it comes from. */
   client: string;
   /** Aborted when the client goes away. */

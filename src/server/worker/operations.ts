@@ -1,6 +1,15 @@
 /** What the process of a model can be asked for. */
 import { complete } from "./complete.ts";
 import { embed } from "./embed.ts";
+import {
+  labAttention,
+  labCapture,
+  labGenerate,
+  labHeads,
+  labLens,
+  labPatch,
+  labVector,
+} from "./lab.ts";
 import type { ModelHost } from "./model-host.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 
@@ -12,5 +21,8 @@ export interface OperationContext<E = never> {
   emit: (event: E) => void;
 }
 
-export const OPERATIONS = { complete, tokenize, detokenize, embed };
+export const OPERATIONS = {
+  ...{ complete, tokenize, detokenize, embed },
+  ...{ labCapture, labLens, labAttention, labHeads, labPatch, labVector, labGenerate },
+};
 export type Operations = typeof OPERATIONS;
