@@ -262,6 +262,22 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: "Make it safer",
+    commands: [
+      {
+        name: "safety",
+        summary: "how a model behaves, and what a change costs",
+        commands: [
+          {
+            name: "toxigen",
+            summary: "the ToxiGen safety score on 13 groups of people",
+            load: async () => (await import("./commands/safety-toxigen.ts")).command,
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: "This machine",
     commands: [
       {

@@ -9,7 +9,7 @@ import { evaluationJob, type EvaluationArguments, type OpenedTarget } from "../e
 import { LocalTarget } from "../evaluate/local-target.ts";
 import type { Job } from "../jobs/job.ts";
 import type { CommandContext } from "./command.ts";
-import { openModel } from "./open-model.ts";
+import { openRecorded } from "./open-model.ts";
 
 type Definition = ReturnType<typeof evaluationJob>;
 
@@ -42,7 +42,7 @@ async function openTarget(
   >,
   asked: EvaluationArguments,
 ): Promise<OpenedTarget> {
-  const { model: name, adapter, endpoint: url, concurrency } = asked;
+  const { model: name, endpoint: url, concurrency } = asked;
   if (url !== undefined) {
     if (name === undefined)
       throw new LabError("bad_input", "the endpoint's model is not named", {
@@ -63,13 +63,7 @@ async function openTarget(
       },
     };
   }
-  // A resumed run is computed as it began, whatever the settings are by now.
-  const { mode = context.settings.mode, device = context.settings.device } = asked;
-  const { threads = context.settings.threads } = asked;
-  const settings = { ...context.settings, model: name, mode, device, threads };
-  const from = asked.threads === undefined ? "default" : "flag";
-  const sources = { ...context.sources, threads: { ...context.sources.threads, from } } as const;
-  const { model, reference } = await openModel({ ...context, settings, sources }, { adapter });
+  const { model, reference } = await openRecorded(context, asked);
   return {
     target: new LocalTarget(model, reference.name),
     engine: model.backend.engineVersion,

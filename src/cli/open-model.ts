@@ -45,6 +45,44 @@ export async function openModel(
   return { reference, model };
 }
 
+/** What a job's record says about its model. */
+export interface RecordedModel {
+  model?: string | undefined;
+  adapter?: string | undefined;
+  mode?: CommandContext["settings"]["mode"] | undefined;
+  device?: CommandContext["settings"]["device"] | undefined;
+  threads?: number | undefined;
+}
+
+/** Opens the model of a job: a resumed one is computed as it began, whatever the settings are by now. */
+export async function openRecorded(
+  context: Parameters<typeof openModel>[0],
+  { model, adapter, ...asked }: RecordedModel,
+): Promise<OpenedModel> {
+  const { mode = context.settings.mode, device = context.settings.device } = asked;
+  const { threads = context.settings.threads } = asked;
+  const settings = { ...context.settings, model, mode, device, threads };
+  const from = asked.threads === undefined ? "default" : "flag";
+  const sources = { ...context.sources, threads: { ...context.sources.threads, from } } as const;
+  return openModel({ ...context, settings, sources }, { adapter });
+}
+
+/** What a command's model is, for the record of a job. */
+export function recordedModel(
+  { settings, sources }: Pick<CommandContext, "settings" | "sources">,
+  { adapter }: { adapter?: string | undefined },
+): RecordedModel {
+  const { model, mode, device } = settings;
+  return {
+    mode,
+    device,
+    ...(model === undefined ? {} : { model }),
+    ...(adapter === undefined ? {} : { adapter }),
+    // The default depends on the model's size.
+    ...(sources.threads.from === "default" ? {} : { threads: settings.threads }),
+  };
+}
+
 /** What every result says about how it was made. */
 export function provenance(
   { reference, model }: OpenedModel,

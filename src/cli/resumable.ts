@@ -19,6 +19,14 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followEvaluation(context, (definition) => Job.resume(definition, folder));
   },
+  "safety-toxigen": async (context, folder) => {
+    const [{ Job }, { toxigenJob }, { followToxigen, openSafetyModel }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../safety/toxigen/job.ts"),
+      import("./safety.ts"),
+    ]);
+    await followToxigen(context, () => Job.resume(toxigenJob(openSafetyModel(context)), folder));
+  },
   finetune: async (context, folder) => {
     const [{ Job }, { finetuneJob }, { followTraining }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -19,9 +19,12 @@ const SHOWN = 10;
 export function browser({
   title,
   entries,
+  isBlurred = false,
 }: {
   title: string;
   entries: readonly BrowsedEntry[];
+  /** Texts are blurred until a box is ticked. */
+  isBlurred?: boolean;
 }): Html {
   const kinds = [...new Set(entries.map(({ kind }) => kind))].sort();
   // A control character in a text must not reach the page unseen.
@@ -38,7 +41,7 @@ export function browser({
         <pre class="lines"></pre>
       </article>`,
   );
-  return html`<div class="browser">
+  return html`<div class="browser${isBlurred && " blurred"}">
     <div class="under" role="group" aria-label="${title}">
       <label>find <input type="search" class="find" /></label>
       <label
@@ -50,6 +53,7 @@ export function browser({
       >
       <button type="button" class="back">back</button>
       <button type="button" class="on">on</button>
+      ${isBlurred && html`<label><input type="checkbox" class="reveal" /> show texts</label>`}
       <span class="where" role="status"></span>
     </div>
     <noscript><p class="note">Entries are shown by this page's script.</p></noscript>

@@ -46,6 +46,7 @@ line.cursor{stroke:var(--accent);stroke-width:1}
 button{font:inherit;color:var(--accent);background:none;border:1px solid var(--rule);border-radius:4px;padding:.1rem .6rem;margin:.4rem 0 0;cursor:pointer}
 button:disabled{opacity:.4;cursor:default}
 input,select{font:inherit;color:var(--ink);background:var(--paper);border:1px solid var(--rule);border-radius:4px;padding:.1rem .4rem}
+.blurred:not(:has(.reveal:checked)) .entry pre{filter:blur(.35em);user-select:none}
 .entry{border-top:1px solid var(--rule);padding-top:.25rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;color:var(--ink)}
 th,td{padding:.15rem .7rem .15rem 0;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}

@@ -19,6 +19,7 @@ import { findRun } from "../../jobs/runs.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { followEvaluation } from "../evaluation.ts";
 import { FLAGS, flags } from "../flags.ts";
+import { recordedModel } from "../open-model.ts";
 
 export const run = defineCommand({
   description:
@@ -107,8 +108,6 @@ export const run = defineCommand({
     const asked = options.tasks ?? ["phi2"];
     const evaluation = evaluationArguments.parse({
       ...optional({
-        model: settings.model,
-        adapter: options.adapter,
         numFewshot: options.numFewshot,
         limit: options.limit,
         maxTokens: options.maxTokens,
@@ -120,14 +119,12 @@ export const run = defineCommand({
         endpoint: options.endpoint,
         concurrency: options.concurrency,
         data: options.data === undefined ? undefined : path.resolve(cwd, options.data),
-        threads: sources.threads.from === "default" ? undefined : settings.threads,
       }),
+      ...recordedModel(context, options),
       tasks: asked.map((task) => (/\.ya?ml$/i.test(task) ? path.resolve(cwd, task) : task)),
       dataFolder: folders.data,
       truncation: options.truncation,
       sandbox: options.sandbox,
-      mode: settings.mode,
-      device: settings.device,
     });
     await announce(context, evaluation);
     await followEvaluation(context, (definition) =>
