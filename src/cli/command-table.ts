@@ -273,6 +273,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             summary: "the ToxiGen safety score on 13 groups of people",
             load: async () => (await import("./commands/safety-toxigen.ts")).command,
           },
+          {
+            name: "tofu",
+            summary: "TOFU's model utility and forget quality, from logs",
+            load: async () => (await import("./commands/safety-tofu.ts")).command,
+          },
         ],
       },
     ],

@@ -12,7 +12,7 @@ import { toxigenScores } from "./scores.ts";
 import { readSentences } from "./sentences.ts";
 
 /** What every safety job says about its model. */
-export const modelArguments = {
+const modelArguments = {
   model: z.string().optional(),
   adapter: z.string().optional(),
   mode: SETTING_SCHEMAS.mode.optional(),
