@@ -24,7 +24,7 @@ describe("the masked softmax", () => {
       usable,
       {
         ...{ sizes: [20, 2, 1, 1], scale: 1, maskPerBatch: false, at: "end", threads: 1 },
-        ...{ half: true, inPlace: true },
+        ...{ mask: "f16", inPlace: true },
       },
       { x, hidden: Array<boolean>(40).fill(false) },
     );

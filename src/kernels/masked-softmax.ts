@@ -1,11 +1,11 @@
 /**
- * softmax(scale · x + mask) over rows, in place for attention, whose scores nobody else reads, or beside x.
+ * softmax(scale · x + mask) over rows, in place for attention, whose scores nobody else reads, or beside x; also without a mask.
  *
  *   t = scale · x + mask      m = max t      e = exp(t − m)      y = e / Σ e
  *
  * Masked values become exactly 0. A NaN makes its row NaN.
  *
- * Inputs of the operation: x (which may also be its result), mask as f16 or f32 `[T, S]` for each outer batch or for all.
+ * Inputs of the operation: x (which may also be its result), mask, if there is one, as f16 or f32 `[T, S]` for each outer batch or for all.
  *
  * | register | holds |
  * |---|---|
@@ -52,22 +52,22 @@ export interface MaskedSoftmaxShape {
   scale: number;
   /** Whether each outer batch has a mask of its own. */
   maskPerBatch: boolean;
-  /** Whether the mask is f16, not f32. */
-  half: boolean;
+  /** Type of the mask. */
+  mask: "f16" | "f32" | "none";
 }
 
 export function assembleMaskedSoftmax({
   width,
   scale,
   maskPerBatch,
-  half,
+  mask,
 }: MaskedSoftmaxShape): Uint8Array {
   const a = new Assembler();
   const { v } = a;
   const [t, e, most, total, spare] = [zmm(0), zmm(3), zmm(4), zmm(5), zmm(6)];
   const [factor, none] = [zmm(29), zmm(30)];
   const rest = width % LANES;
-  const maskBytes = half ? 2 : 4;
+  const maskBytes = { f16: 2, f32: 4, none: 0 }[mask];
   /** Runs `body` over the row: at whole vectors, then at what is left, in a mask. */
   const eachVector = (body: (isCut: boolean) => void): void => {
     const loop = (): void => {
@@ -108,7 +108,7 @@ export function assembleMaskedSoftmax({
     a.mov(r9, r13);
     a.imul(r9, size(3));
     loadOutput(a, r10);
-    loadInput(a, r11, 1);
+    if (mask !== "none") loadInput(a, r11, 1);
     loadInput(a, rbp, 0);
     const end = a.label();
     const rows = a.here();
@@ -117,24 +117,27 @@ export function assembleMaskedSoftmax({
     a.imul(rcx, r8, 4 * width);
     a.lea(rbx, indexed(rbp, rcx));
     a.add(rcx, r10);
-    a.mov(rax, r8);
-    a.mov(rdx, 0);
-    a.div(r12);
-    a.mov(rsi, rdx); // the row's position in its mask
-    if (maskPerBatch) {
+    if (mask !== "none") {
       a.mov(rax, r8);
       a.mov(rdx, 0);
-      a.div(r13);
-      a.imul(rax, r12);
-      a.add(rsi, rax);
+      a.div(r12);
+      a.mov(rsi, rdx); // the row's position in its mask
+      if (maskPerBatch) {
+        a.mov(rax, r8);
+        a.mov(rdx, 0);
+        a.div(r13);
+        a.imul(rax, r12);
+        a.add(rsi, rax);
+      }
+      a.imul(rsi, rsi, maskBytes * width);
+      a.add(rsi, r11);
     }
-    a.imul(rsi, rsi, maskBytes * width);
-    a.add(rsi, r11);
 
     v.vmovups(most, none);
     eachVector((isCut) => {
-      if (half) v.vcvtph2ps(cut(t, isCut, true), mem(rsi));
-      else v.vmovups(cut(t, isCut, true), mem(rsi));
+      if (mask === "f16") v.vcvtph2ps(cut(t, isCut, true), mem(rsi));
+      else if (mask === "f32") v.vmovups(cut(t, isCut, true), mem(rsi));
+      else v.vpxord(t, t, t);
       v.vmovups(cut(spare, isCut, true), mem(rbx));
       v.vfmadd231ps(t, spare, factor);
       v.vstoreups(cut(mem(rcx), isCut), t);

@@ -10,7 +10,7 @@ export interface SoftmaxCase {
   sizes: readonly [number, number, number, number];
   scale: number;
   maskPerBatch: boolean;
-  half: boolean;
+  mask: "f16" | "f32" | "none";
   inPlace: boolean;
   at: "start" | "end";
   threads: number;
@@ -29,7 +29,7 @@ export function softmaxCases(): fc.Arbitrary<SoftmaxCase> {
     ),
     scale: fc.double({ min: 0.01, max: 3, noNaN: true }).map(Math.fround),
     maskPerBatch: fc.boolean(),
-    half: fc.boolean(),
+    mask: fc.constantFrom("f16" as const, "f32" as const, "none" as const),
     inPlace: fc.boolean(),
     at: fc.constantFrom("start" as const, "end" as const),
     threads: fc.integer({ min: 1, max: 3 }),
@@ -52,32 +52,38 @@ export function runSoftmax(
   test: Omit<SoftmaxCase, "size" | "seed">,
   { x, hidden }: { x: ArrayLike<number>; hidden: readonly boolean[] },
 ): Float32Array {
-  const { sizes, scale, maskPerBatch, half, inPlace, at, threads } = test;
-  const kernel = kernels.maskedSoftmax({ width: sizes[0], scale, maskPerBatch, half });
+  const { sizes, scale, maskPerBatch, mask: maskType, inPlace, at, threads } = test;
+  const kernel = kernels.maskedSoftmax({
+    ...{ width: sizes[0], scale, maskPerBatch, mask: maskType },
+  });
   if (kernel === undefined) expect.fail("no kernel");
   const given = values.place(4 * x.length, at);
   writeFloats(given, x);
   const out = inPlace ? given : results.place(4 * x.length, at);
-  const mask = masks.place((half ? 2 : 4) * hidden.length, at);
-  const bits = half
-    ? Uint16Array.from(hidden, (isHidden) => (isHidden ? HALF_NEGATIVE_INFINITY : 0))
-    : Float32Array.from(hidden, (isHidden) => (isHidden ? -Infinity : 0));
+  const mask = masks.place((maskType === "f16" ? 2 : 4) * hidden.length, at);
+  const bits =
+    maskType === "f16"
+      ? Uint16Array.from(hidden, (isHidden) => (isHidden ? HALF_NEGATIVE_INFINITY : 0))
+      : Float32Array.from(hidden, (isHidden) => (isHidden ? -Infinity : 0));
   mask.bytes.set(new Uint8Array(bits.buffer));
-  const operands = { out: { address: out.address, ne: sizes }, inputs: [given, mask] };
+  const operands = {
+    out: { address: out.address, ne: sizes },
+    inputs: maskType === "none" ? [given] : [given, mask],
+  };
   caller.call(kernel, { ...operands, threads });
   expect(out.isUntouchedOutside() && mask.isUntouchedOutside()).toBe(true);
   return readFloats(out);
 }
 
 export function checkSoftmax(kernels: Kernels, test: SoftmaxCase): void {
-  const { sizes, scale, maskPerBatch, size, seed } = test;
+  const { sizes, scale, maskPerBatch, mask, size, seed } = test;
   const [s, t, n, b] = sizes;
   const random = new Random(seed);
   const x = Float32Array.from({ length: s * t * n * b }, () => size * random.normal());
   // Each row keeps at least one place.
   const hidden = Array.from(
     { length: s * (maskPerBatch ? t * b : t) },
-    (_, i) => i % s !== 0 && random.uniform() < 0.3,
+    (_, i) => mask !== "none" && i % s !== 0 && random.uniform() < 0.3,
   );
   const found = runSoftmax(kernels, test, { x, hidden });
   let [worst, leaks] = [0, 0];

@@ -54,18 +54,19 @@ export function softmax(
   });
 }
 
-/** A mask for all rows, or one for each of the outermost axis, on a kernel of our own. */
+/** Without a mask, with one for all rows, or with one for each of the outermost axis, on a kernel of our own. */
 function kernelSoftmax(x: Tensor, mask: Tensor | undefined, scale: number): Pointer | undefined {
   const graph = graphOf("softmax", [x]);
-  if (mask === undefined || x.rank !== 4 || mask.rank !== 4 || mask.dim(1) !== 1) return undefined;
+  if (mask !== undefined && (x.rank !== 4 || mask.rank !== 4 || mask.dim(1) !== 1))
+    return undefined;
   const kernel = graph.backend.kernels?.maskedSoftmax({
     width: x.dim(-1),
     scale,
-    maskPerBatch: mask.dim(0) > 1,
-    half: mask.dtype === "f16",
+    maskPerBatch: mask !== undefined && mask.dim(0) > 1,
+    mask: mask === undefined ? "none" : mask.dtype === "f16" ? "f16" : "f32",
   });
   if (kernel === undefined) return undefined;
-  const inputs = [packed(x).pointer, packed(mask).pointer];
+  const inputs = [x, ...(mask === undefined ? [] : [mask])].map((t) => packed(t).pointer);
   const call = { name: "soft_max", kernel, inputs, dtype: "f32", shape: x.shape } as const;
   return graph.emit((c) => emit.kernelOperation(c, call));
 }
@@ -176,7 +177,12 @@ function kernelAttention(
   if (kernels?.readsHalf !== true || !types.includes(k.dtype) || !types.includes(v.dtype))
     return undefined;
   const width = k.dim(2);
-  const kernel = kernels.maskedSoftmax({ width, scale, maskPerBatch: mask.dim(0) > 1, half: true });
+  const kernel = kernels.maskedSoftmax({
+    width,
+    scale,
+    maskPerBatch: mask.dim(0) > 1,
+    mask: "f16",
+  });
   if (kernel === undefined) return undefined;
   const scores = kernelProduct(graph, q, k);
   if (scores === undefined) return undefined;
