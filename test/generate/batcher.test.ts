@@ -104,7 +104,8 @@ describe("texts in a batch", () => {
     const [score] = await model.score(prompt.slice(0, 1), [prompt.slice(1)]);
     for (const [i, token] of (score?.tokens ?? []).entries()) {
       const found = scored[i + 1];
-      expect(found?.logprob).toBeCloseTo(token.logprob, 3);
+      // Scoring keeps no cache; with ggml's attention, 16-bit keys and values make a difference.
+      expect(Math.abs((found?.logprob ?? NaN) - token.logprob)).toBeLessThan(2e-3);
       expect(found?.top).toHaveLength(3);
       expect(found?.top[0]?.id === token.id).toBe(token.isGreedy);
     }
