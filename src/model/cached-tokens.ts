@@ -16,7 +16,7 @@ export interface CachedTokens {
 }
 
 /** Cells are looked at in multiples of this, so that neighbouring steps share one graph. */
-const SPAN_STEP = 256;
+const SPAN_STEP = 64;
 /** Cells that a step looks at. */
 export function spanOf({ cells, cache }: CachedTokens): number {
   const needed = Math.max(...cells) + 1;
