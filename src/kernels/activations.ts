@@ -1,10 +1,13 @@
 /**
- * Activations as signed bytes, for products with quantised weights: each block of 32 neighbours x gets a scale
- * s = max|x| / 127 and integers q = round(x / s), as ggml's Q8_0, and the sums that the weights' offsets are multiplied with.
+ * Activations as signed bytes, for products with weights in blocks of 32 (`wide-activations.ts` has those for longer ones): each
+ * block of 32 neighbours x gets a scale s = max|x| / 127 and integers q = round(x / s), as ggml's Q8_0, and the sums that the
+ * weights' offsets are multiplied with.
  *
  * A row of K values becomes, with B = K / 32 blocks:
  *
- *   K bytes q · B floats s · B floats s·Σq · B integers −128·Σq · B integers −8·Σq · 2B integers −32·Σq of each half · padding
+ *   K bytes q · B floats s · B integers −128·Σq · B integers −8·Σq · B floats s·Σq · 2B integers −32·Σq of each half · padding
+ *
+ * The last two are left as they are here: they serve AVX2 (`activations-avx2.ts`), whose weights all meet blocks of 32.
  *
  * Rows lie an odd number of cache lines apart, so that sixteen of them do not fall into few sets of the cache. A NaN makes its
  * block's scale NaN, an infinity makes its products NaN: neither is lost.
@@ -13,7 +16,7 @@
  * |---|---|
  * | r8, r9 | the next row and the number of rows |
  * | rcx, rdx | the next values, and where their bytes go |
- * | rsi, rbx | where 4 bytes, and 8 bytes, of each block go |
+ * | rsi | where 4 bytes of each block go |
  * | r10 | blocks left |
  * | r11, r12 | rows of values, and of results |
  * | vectors 0, 1 | 16 values each, then integers |
@@ -33,7 +36,6 @@ import {
   r8,
   r9,
   rax,
-  rbx,
   rcx,
   rdx,
   rsi,
@@ -48,9 +50,9 @@ const LINE = 64;
 /** Byte offsets of the parts of a row of `k` values, and the bytes from row to row. */
 export function activationLayout(k: number): {
   scales: number;
-  sums: number;
   minus128: number;
   minus8: number;
+  sums: number;
   minus32: number;
   pitch: number;
 } {
@@ -59,9 +61,9 @@ export function activationLayout(k: number): {
   const lines = Math.ceil(end / LINE);
   return {
     scales: k,
-    sums: k + 4 * blocks,
-    minus128: k + 8 * blocks,
-    minus8: k + 12 * blocks,
+    minus128: k + 4 * blocks,
+    minus8: k + 8 * blocks,
+    sums: k + 12 * blocks,
     minus32: k + 16 * blocks,
     pitch: LINE * (lines + 1 - (lines % 2)),
   };
@@ -80,8 +82,8 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
   const values = [zmm(0), zmm(1)] as const;
   const [left, right, total, spare] = [zmm(2), zmm(3), zmm(4), zmm(5)];
   const [magnitude, least, largest, inverse] = [zmm(16), zmm(17), zmm(18), zmm(19)];
-  const storeFirst = (offset: number, base: typeof rsi, from: Vector): void => {
-    v.vstoreups(masked(mem(base, offset), 1), from);
+  const storeFirst = (offset: number, from: Vector): void => {
+    v.vstoreups(masked(mem(rsi, offset), 1), from);
   };
 
   kernelFunction(a, { localBytes: 0 }, () => {
@@ -110,7 +112,6 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
     a.imul(rdx, r8, layout.pitch);
     a.add(rdx, r12);
     a.mov(rsi, rdx);
-    a.mov(rbx, rdx);
     a.mov(r10, k / BLOCK);
     const blocks = a.here();
     v.vmovups(values[0], mem(rcx));
@@ -122,32 +123,23 @@ export function assembleQuantizeRows(k: number, rowStride: number): Uint8Array {
     v.vmaxps(left, least, left); // a NaN stays
     v.vdivps(right, largest, left);
     v.vmulps(left, left, inverse); // s
-    storeFirst(layout.scales, rsi, left);
+    storeFirst(layout.scales, left);
     for (const [i, x] of values.entries()) {
       v.vmulps(x, x, right);
       v.vcvtps2dq(x, x);
       v.vpmovdb(mem(rdx, 16 * i), x);
-      acrossLanes(a, x, spare, v.vpaddd);
     }
     v.vpaddd(total, values[0], values[1]);
-    v.vcvtdq2ps(spare, total);
-    v.vmulps(spare, spare, left);
-    storeFirst(layout.sums, rsi, spare);
+    acrossLanes(a, total, spare, v.vpaddd);
     v.vpxord(right, right, right);
     v.vpsubd(total, right, total);
     v.vpslld(spare, total, 7);
-    storeFirst(layout.minus128, rsi, spare);
+    storeFirst(layout.minus128, spare);
     v.vpslld(spare, total, 3);
-    storeFirst(layout.minus8, rsi, spare);
-    for (const [i, x] of values.entries()) {
-      v.vpsubd(x, right, x);
-      v.vpslld(x, x, 5);
-      storeFirst(layout.minus32 + 4 * i, rbx, x);
-    }
+    storeFirst(layout.minus8, spare);
     a.add(rcx, 4 * BLOCK);
     a.add(rdx, BLOCK);
     a.add(rsi, 4);
-    a.add(rbx, 8);
     a.sub(r10, 1);
     a.jumpIf("notEqual", blocks);
     a.add(r8, r13);

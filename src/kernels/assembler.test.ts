@@ -127,6 +127,7 @@ function vectorCases(): Case[] {
     "vpandd",
     "vpord",
     "vpxord",
+    "vpermd",
     "vpdpbusd",
     "vdpbf16ps",
   ] as const;

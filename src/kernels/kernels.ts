@@ -6,7 +6,7 @@
  */
 import { LabError } from "../base/errors.ts";
 import { assembleAdamW } from "./adamw.ts";
-import { assembleQuantizeRows } from "./activations.ts";
+import { activationLayout, assembleQuantizeRows, BLOCK } from "./activations.ts";
 import { assembleQuantizeRowsAvx2 } from "./activations-avx2.ts";
 import { detectFeatures, type CpuFeature } from "./cpu-features.ts";
 import { assembleDropoutMask } from "./dropout-mask.ts";
@@ -19,7 +19,7 @@ import { assembleInterleave } from "./interleave.ts";
 import { assembleInterleaveAvx2 } from "./interleave-avx2.ts";
 import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
 import { assemblePeak, peakOperations, type Arithmetic } from "./peak.ts";
-import { assembleQuantizedProduct, EXPANDED_ROWS, expandedBytes } from "./quantized-product.ts";
+import { assembleQuantizedProduct, quantizedScratchBytes } from "./quantized-product.ts";
 import {
   assembleQuantizedProductAvx2,
   DECODED_ROWS,
@@ -28,6 +28,7 @@ import {
 import { assembleStandardizeBackward } from "./standardize-backward.ts";
 import type { VectorLevel } from "./vector-level.ts";
 import { WEIGHT_FORMATS, type WeightType } from "./weight-formats.ts";
+import { assembleQuantizeWide, WIDE, widePitch } from "./wide-activations.ts";
 
 /** Kernels kept at most; what comes after them is left to ggml. */
 const MAX_KERNELS = 4096;
@@ -41,6 +42,13 @@ const NEEDED: Record<VectorLevel, readonly CpuFeature[]> = {
 export interface Kernel {
   address: bigint;
   scratchBytes: number;
+}
+
+/** A kernel that makes bytes of rows: how many values share a scale, and the bytes from row to row of its result. */
+export interface RowQuantizer {
+  address: bigint;
+  block: number;
+  pitch: number;
 }
 
 /** Whether kernels run, and in a few words why or why not. */
@@ -142,10 +150,17 @@ export class Kernels {
     return this.#find(`interleave ${type} ${shape.join()}`, () => assemble(type, shape));
   }
 
-  /** Turns rows of `k` f32 values, `rowStride` bytes apart, into what `quantizedProduct` reads. */
-  quantizeRows(k: number, rowStride: number): bigint | undefined {
-    const assemble = this.level === "avx512" ? assembleQuantizeRows : assembleQuantizeRowsAvx2;
-    return this.#find(`rows ${k} ${rowStride}`, () => assemble(k, rowStride));
+  /** Turns rows of `k` f32 values, `rowStride` bytes apart, into what `quantizedProduct` reads beside weights of a type. */
+  quantizeRows(type: WeightType, k: number, rowStride: number): RowQuantizer | undefined {
+    const is512 = this.level === "avx512";
+    const isWide = is512 && WEIGHT_FORMATS[type].blockSize === WIDE.block;
+    const narrow = is512 ? assembleQuantizeRows : assembleQuantizeRowsAvx2;
+    const assemble = isWide ? assembleQuantizeWide : narrow;
+    const { block, pitch } = isWide
+      ? { block: WIDE.block, pitch: widePitch(k) }
+      : { block: BLOCK, pitch: activationLayout(k).pitch };
+    const address = this.#find(`rows ${block} ${k} ${rowStride}`, () => assemble(k, rowStride));
+    return address === undefined ? undefined : { address, block, pitch };
   }
 
   /** The product of `rows` such rows with packed weights `[M, K]`. */
@@ -154,14 +169,13 @@ export class Kernels {
     shape: readonly [number, number],
     { rows, threads }: { rows: number; threads: number },
   ): Kernel | undefined {
-    const isWide = this.level === "avx512";
-    const assemble = isWide ? assembleQuantizedProduct : assembleQuantizedProductAvx2;
+    const is512 = this.level === "avx512";
+    const assemble = is512 ? assembleQuantizedProduct : assembleQuantizedProductAvx2;
     const address = this.#find(`${type} ${shape.join()}`, () => assemble(type, shape));
     if (address === undefined) return undefined;
-    const [from, bytes] = isWide
-      ? [EXPANDED_ROWS, expandedBytes(shape[1])]
-      : [DECODED_ROWS, decodedBytes(shape[1])];
-    return { address, scratchBytes: rows >= from ? threads * bytes : 0 };
+    if (is512)
+      return { address, scratchBytes: quantizedScratchBytes(type, shape[1], { rows, threads }) };
+    return { address, scratchBytes: rows >= DECODED_ROWS ? threads * decodedBytes(shape[1]) : 0 };
   }
 
   /** Whether `f32Product` takes packed weights as its second operand. */

@@ -212,19 +212,6 @@ export function storeExpanded(a: Assembler, to: General): void {
   for (let i = 0; i < 10; i++) a.v.vstoreups(mem(to, LANES_BYTES * i), value(i));
 }
 
-/** Reads blocks that were expanded before. */
-export function expandedReader(correction: Correction): BlockReader {
-  return {
-    correction,
-    prepare: () => undefined,
-    begin: () => undefined,
-    parts: 1,
-    load: (a) => {
-      for (let i = 0; i < 10; i++) a.v.vmovups(value(i), word(i));
-    },
-  };
-}
-
 export const BLOCK_READERS: Record<WeightType, BlockReader> = {
   q8_0: q8,
   q4_0: q4,

@@ -5,6 +5,7 @@ import {
   KernelCaller,
   readFloats,
   writeFloats,
+  type Placed,
 } from "../../test/support/guarded-memory.ts";
 import {
   checkQuantizedProduct,
@@ -39,7 +40,7 @@ for (const level of ["avx512", "avx2"] as const) {
     });
 
     it.runIf(usable)("loses no NaN and no infinity, and keeps them in their row", () => {
-      const quantize = usable?.quantizeRows(64, 256) ?? 0n;
+      const quantize = usable?.quantizeRows("q8_0", 64, 256)?.address ?? 0n;
       const { pitch, scales } = activationLayout(64);
       const x = new GuardedMemory(4 * 64 * 4).place(4 * 64 * 4, "end");
       const values = new Float32Array(4 * 64).fill(0.5);
@@ -63,6 +64,38 @@ for (const level of ["avx512", "avx2"] as const) {
       expect([...out.bytes.subarray(2 * pitch, 2 * pitch + 64)].every((byte) => byte === 0)).toBe(
         true,
       );
+    });
+
+    it.runIf(usable)("loses none beside weights in blocks of 256 either", () => {
+      const shape = [16, 256] as const;
+      const rowStride = 4 * 256;
+      const quantize = usable?.quantizeRows("q6_k", 256, rowStride);
+      const pitch = quantize?.pitch ?? 0;
+      const weights = new GuardedMemory(3360).place(3360, "end"); // all 0
+      for (const bad of [NaN, Infinity, -Infinity])
+        for (const rows of [3, 40]) {
+          const product = usable?.quantizedProduct("q6_k", shape, { rows, threads: 1 });
+          const sizes = [rows * rowStride, rows * pitch, product?.scratchBytes ?? 0, rows * 64];
+          const placed = sizes.map((size) => new GuardedMemory(size).place(size, "end"));
+          const [x, bytes, scratch, y] = placed as [Placed, Placed, Placed, Placed];
+          writeFloats(
+            x,
+            Float32Array.from({ length: rows * 256 }, (_, i) => (i === 300 ? bad : 1)),
+          );
+          const caller = new KernelCaller();
+          caller.call(quantize?.address ?? 0n, {
+            out: { address: bytes.address, ne: [pitch, rows] },
+            inputs: [x],
+          });
+          caller.call(product?.address ?? 0n, {
+            out: { address: y.address, ne: [16, rows] },
+            inputs: [weights, bytes, scratch],
+          });
+          const wanted = Array.from({ length: rows * 16 }, (_, i) =>
+            Math.floor(i / 16) === 1 ? NaN : 0,
+          );
+          expect([...readFloats(y)]).toEqual(wanted);
+        }
     });
   });
 }

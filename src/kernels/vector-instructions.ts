@@ -44,7 +44,7 @@ const THREE = {
   vpacksswb: { map: 1, prefix: 1, opcode: 0x63, only: "vex" },
   vpackusdw: { map: 2, prefix: 1, opcode: 0x2b, only: "vex" },
   /** Lane i of the result is that lane of the second source that the first one says. */
-  vpermd: { map: 2, prefix: 1, opcode: 0x36, only: "vex" },
+  vpermd: { map: 2, prefix: 1, opcode: 0x36 },
   vpaddd: { map: 1, prefix: 1, opcode: 0xfe },
   vpmulld: { map: 2, prefix: 1, opcode: 0x40 },
   vpsubd: { map: 1, prefix: 1, opcode: 0xfa },

@@ -9,8 +9,12 @@ import {
   TILE_ROWS,
   type ProductShape,
 } from "../../kernels/f32-shape.ts";
-import { activationLayout } from "../../kernels/activations.ts";
-import { GROUP_ROWS, isPackable, WEIGHT_FORMATS } from "../../kernels/weight-formats.ts";
+import {
+  GROUP_ROWS,
+  isPackable,
+  WEIGHT_FORMATS,
+  type WeightType,
+} from "../../kernels/weight-formats.ts";
 import type { Pointer } from "../../engine/api.ts";
 import type { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
@@ -176,12 +180,11 @@ function rowPieces(
 export function packedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
   const { kernels, threads } = graph.backend;
   const shape = [w.dim(0), w.dim(1)] as const;
-  const kernel = isPackable(w.dtype, shape)
-    ? kernels?.quantizedProduct(w.dtype, shape, { rows: x.dim(0), threads })
-    : undefined;
-  if (kernel === undefined)
+  const type = isPackable(w.dtype, shape) ? w.dtype : undefined;
+  const kernel = type && kernels?.quantizedProduct(type, shape, { rows: x.dim(0), threads });
+  if (type === undefined || kernel === undefined)
     refuse("matmulTransposed", [x, w], "no kernel reads these packed weights");
-  const inputs = [w.pointer, quantizedRows(graph, x), ...scratchOf(graph, kernel)];
+  const inputs = [w.pointer, quantizedRows(graph, x, type), ...scratchOf(graph, kernel)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
       ...{ name: `mul_mat ${w.dtype} ${w.dim(1)}`, kernel: kernel.address, inputs },
@@ -232,23 +235,23 @@ function scratchOf(graph: Graph, { scratchBytes }: Kernel): Pointer[] {
   return [graph.emit((c) => emit.newTensor(c, "f32", [scratchBytes / FLOAT]))];
 }
 
-/** Rows as bytes: all weights that read the same tensor share them. */
-const rowsAsBytes = new WeakMap<Tensor, Pointer>();
+/** Rows as bytes, by the length of their blocks: all weights that read the same tensor share them. */
+const rowsAsBytes = new WeakMap<Tensor, Map<number, Pointer>>();
 
-function quantizedRows(graph: Graph, x: Tensor): Pointer {
-  const found = rowsAsBytes.get(x);
-  if (found !== undefined) return found;
-  const rows = rowsAreDense(x) ? x : packed(x);
+function quantizedRows(graph: Graph, x: Tensor, type: WeightType): Pointer {
+  const isDense = rowsAreDense(x);
   const k = x.dim(1);
-  const kernel = graph.backend.kernels?.quantizeRows(k, rows.strides[0] ?? 0);
+  const rowStride = isDense ? (x.strides[0] ?? 0) : k * FLOAT;
+  const kernel = graph.backend.kernels?.quantizeRows(type, k, rowStride);
   if (kernel === undefined) refuse("matmulTransposed", [x], "no kernel quantises these rows");
-  const shape = [x.dim(0), activationLayout(k).pitch];
-  const pointer = graph.emit((c) =>
-    emit.kernelOperation(c, {
-      ...{ name: "quantize_rows", kernel, inputs: [rows.pointer] },
-      ...{ dtype: "i8", shape },
-    }),
-  );
-  rowsAsBytes.set(x, pointer);
+  const { address, block, pitch } = kernel;
+  const known = rowsAsBytes.get(x) ?? new Map<number, Pointer>();
+  const found = known.get(block);
+  if (found !== undefined) return found;
+  const rows = isDense ? x : packed(x);
+  const call = { name: "quantize_rows", kernel: address, inputs: [rows.pointer] };
+  const shape = [x.dim(0), pitch];
+  const pointer = graph.emit((c) => emit.kernelOperation(c, { ...call, dtype: "i8", shape }));
+  rowsAsBytes.set(x, known.set(block, pointer));
   return pointer;
 }
