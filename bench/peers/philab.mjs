@@ -1,11 +1,16 @@
 /**
  * philab behind the same JSON lines as `llama-cpp.mjs` (load, prefill, decode, greedy, logprobs, memory, quit), from the build in
- * `dist/`, so that one driver can run both in turn.
+ * `dist/`, so that one driver can run both in turn. Besides:
+ *
+ *   together       sequences, count     as many sequences, decoded in one batch → evaluationMs
+ *   bytesPerToken  depth                → bytes that decoding a token reads: all weights but the embedding, and the cache
  */
 import { performance } from "node:perf_hooks";
+import { tensorBytes } from "../../dist/engine/dtypes.js";
 import { argmax } from "../../dist/generate/logits.js";
 import { LanguageModel } from "../../dist/generate/language-model.js";
 import { Sequence } from "../../dist/generate/sequence.js";
+import { kvCacheBytes } from "../../dist/model/kv-cache.js";
 import { memory, requireIntegers, requireTokens, serve } from "./json-lines.mjs";
 
 let model;
@@ -70,6 +75,32 @@ async function decode({ count, fromDepth = 0 }) {
   return { evaluationMs: tokenMs.reduce((a, b) => a + b, 0), tokenMs, ids };
 }
 
+async function together({ sequences: n, count }) {
+  requireModel();
+  requireIntegers({ sequences: n, count });
+  const shape = { capacity: count + 1, type: model.cacheType };
+  const all = Array.from({ length: n }, () => new Sequence(model.runner, shape));
+  let ids = all.map((_, i) => i + 1);
+  let evaluationMs = 0;
+  for (let i = -1; i < count; i++) {
+    const started = performance.now();
+    const logits = await model.runner.run(all.map((s, j) => s.next(ids[j])));
+    if (i >= 0) evaluationMs += performance.now() - started; // the first step builds its graph
+    all.forEach((s, j) => s.accept(ids[j]));
+    ids = logits.map(argmax);
+  }
+  for (const s of all) s[Symbol.dispose]();
+  return { evaluationMs };
+}
+
+async function bytesPerToken({ depth }) {
+  requireModel();
+  let bytes = kvCacheBytes(model.config, model.cacheType, depth);
+  for (const [name, { dtype, shape }] of model.weights.tensors)
+    if (name !== "model.embed_tokens.weight") bytes += tensorBytes(dtype, shape);
+  return { bytes };
+}
+
 async function greedy({ ids, count }) {
   requireModel();
   requireTokens(ids);
@@ -89,4 +120,13 @@ async function logprobs({ ids }) {
   return { logprobs: score.tokens.map(({ logprob }) => logprob) };
 }
 
-await serve({ load, prefill, decode, greedy, logprobs, memory: async () => memory() });
+await serve({
+  load,
+  prefill,
+  decode,
+  together,
+  greedy,
+  logprobs,
+  bytesPerToken,
+  memory: async () => memory(),
+});

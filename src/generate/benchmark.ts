@@ -66,7 +66,8 @@ export async function benchmark(
   options: BenchmarkOptions,
 ): Promise<Benchmark> {
   const { depths, repeats, signal } = options;
-  const longest = Math.max(options.promptTokens, ...depths.map((d) => d + options.decodeTokens));
+  const ends = depths.map((depth) => decodeEnd(depth, options.decodeTokens));
+  const longest = Math.max(options.promptTokens, ...ends);
   if (longest > model.contextLength)
     throw new LabError(
       "too_long",
@@ -116,6 +117,11 @@ export async function benchmark(
   };
 }
 
+/** How many tokens a sequence has after decoding: at depth 0 there must be a first token to continue. */
+export function decodeEnd(depth: number, decodeTokens: number): number {
+  return Math.max(1, depth) + decodeTokens;
+}
+
 async function measureRound(
   model: LanguageModel,
   sequence: Sequence,
@@ -128,8 +134,7 @@ async function measureRound(
   const prefill = perSecond(promptTokens, start);
   const decode: number[] = [];
   for (const depth of depths) {
-    // At depth 0 there must be a first token to continue.
-    await sequence.read(fillerIds(model, Math.max(1, depth)), { ...run, reuse: "longest" });
+    await sequence.read(fillerIds(model, decodeEnd(depth, 0)), { ...run, reuse: "longest" });
     decode.push(await timeDecode(model, sequence, { count: decodeTokens, ...run }));
   }
   return { prefill, decode };
@@ -144,7 +149,7 @@ async function measureArithmetic({ backend }: LanguageModel): Promise<Ceilings["
   return found;
 }
 
-/** The operations of one block of the prompt, and of one token after what the last round left. */
+/** The operations of one block of the prompt, and of the last token that the last round decoded, once more. */
 async function timePasses(
   model: LanguageModel,
   sequence: Sequence,
@@ -155,6 +160,7 @@ async function timePasses(
     await model.runnerFor().run([tokens], { onTimes: (found) => (times = found) });
     return accountOperations(times, ceilings);
   };
+  sequence.truncate(sequence.tokens.length - 1);
   const decode = await account(sequence.next(1));
   const count = Math.min(promptTokens, LARGEST_BLOCK);
   const next = sequence.next(1);

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { formatBytes, formatDuration, formatPercent, formatTable } from "../../base/format.ts";
-import { benchmark } from "../../generate/benchmark.ts";
+import { benchmark, decodeEnd } from "../../generate/benchmark.ts";
 import type { OperationAccount } from "../../generate/operation-account.ts";
 import { KV_CACHE_TYPES } from "../../model/kv-cache.ts";
 import { PHI_PRESETS } from "../../model/config.ts";
@@ -62,7 +62,9 @@ export const command = defineCommand({
     const opened = await openModel({ ...context, settings }, { cacheType: options.cacheType });
     await using model = opened.model;
     const loadMs = performance.now() - started;
-    const depths = options.depth.filter((depth) => depth + options.decode <= model.contextLength);
+    const depths = options.depth.filter(
+      (depth) => decodeEnd(depth, options.decode) <= model.contextLength,
+    );
     for (const depth of options.depth)
       if (!depths.includes(depth))
         output.warn(`depth ${depth} is left out: the context holds ${model.contextLength} tokens`);
