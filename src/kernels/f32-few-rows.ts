@@ -12,7 +12,7 @@
  * | rax | values of K left |
  */
 import type { Assembler } from "./assembler.ts";
-import { loadPanelVector, loadSquare, type Panel } from "./f32-panel.ts";
+import { loadPanelVector, loadSquare, nearNext, type Panel } from "./f32-panel.ts";
 import { elementBytes, multiplyAdd, resultRowStride, type ProductShape } from "./f32-shape.ts";
 import {
   mem,
@@ -36,6 +36,8 @@ import { transposeSquare } from "./transpose.ts";
 
 /** Rows up to which copying a panel costs more than it brings. */
 export const FEW_ROWS = 4;
+
+const LINE = 64;
 
 /** @param sumsAt - stack space of a vector */
 export function multiplyFewRows(
@@ -67,6 +69,7 @@ function straight(a: Assembler, shape: ProductShape, { lanes, columns, masks }: 
   const isCut = (j: number): boolean => (j + 1) * lanes.count > columns;
   const [sum, row] = [(j: number) => lanes.vector(j), (j: number) => lanes.vector(vectors + j)];
   const value = lanes.vector(2 * vectors);
+  const next = nearNext(shape);
   a.mov(rbx, r14);
   eachRow(a, shape, () => {
     for (let j = 0; j < vectors; j++) lanes.clear(a, sum(j));
@@ -74,6 +77,9 @@ function straight(a: Assembler, shape: ProductShape, { lanes, columns, masks }: 
     a.mov(rdx, rsi);
     a.mov(rax, shape.inner);
     const loop = a.here();
+    if (next !== undefined)
+      for (let at = 0; at < columns * elementBytes(shape); at += LINE)
+        a.prefetch(mem(rcx, next + at));
     a.v.vbroadcastss(value, mem(rdx));
     for (let j = 0; j < vectors; j++) {
       const from = mem(rcx, j * lanes.count * elementBytes(shape));

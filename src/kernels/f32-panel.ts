@@ -33,6 +33,14 @@ import type { Lanes, MaskSlot } from "./vector-level.ts";
 
 /** How far ahead in each row of w lines are fetched: many rows at once are more than the processor foresees. */
 const PREFETCH_BYTES = 256;
+/** Products of a batch that lie nearer than this share rows of memory. */
+const NEAR_BYTES = 4096;
+
+/** From a value of b to that of the next product of the batch, where it lies in the same row of memory, as heads do in a cache. */
+export function nearNext({ b, batch }: ProductShape): number | undefined {
+  const stride = b.batchStrides[1];
+  return batch[1] > 1 && stride > 0 && stride < NEAR_BYTES ? stride : undefined;
+}
 
 export interface PanelMasks {
   /** Columns of the last vector of the last panel. */
@@ -138,17 +146,19 @@ function packTurned(a: Assembler, shape: ProductShape, { lanes, columns, masks }
 /** Loads `depth` values of `columns` rows of w from rcx; the rest of the square becomes 0. */
 export function loadSquare(
   a: Assembler,
-  { b }: ProductShape,
+  shape: ProductShape,
   { lanes, masks }: Panel,
   { columns, depth }: { columns: number; depth: number },
 ): void {
+  const { b } = shape;
+  const ahead = nearNext(shape) ?? PREFETCH_BYTES;
   for (let i = 0; i < lanes.count; i++) {
     const [to, from] = [lanes.vector(i), mem(rcx, i * b.columnStride)];
     if (i >= columns) {
       lanes.clear(a, to);
       continue;
     }
-    a.prefetch(mem(rcx, i * b.columnStride + PREFETCH_BYTES));
+    a.prefetch(mem(rcx, i * b.columnStride + ahead));
     loadPanelVector(a, b, {
       ...{ lanes, to, from },
       ...(depth < lanes.count ? { slot: masks.inner } : {}),

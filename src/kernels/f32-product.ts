@@ -8,7 +8,8 @@
  * b is cut into panels of 64 columns (AVX2: 16) and steps of up to `kc` values. A step's panel is copied into the second
  * cache in the order in which it will be read (`f32-panel.ts`); then it meets all rows of a, six at a time, in registers
  * (`f32-tile.ts`; few rows meet b as it is read: `f32-few-rows.ts`), as in Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"). Values of a are
- * read where they lie; where a is transposed, 48 rows at a time are first brought together. Panels, and where there are few of them also halves, thirds … of the rows, are dealt to the threads in turn.
+ * read where they lie; where a is transposed, 48 rows at a time are first brought together. Panels, and where there are few of them also halves, thirds … of the rows, are dealt to the threads in
+ * turn; for few rows each thread gets neighbouring ones, so that what lies beside a head's keys in a cache is its own next.
  *
  * Inputs of the operation: a, b, scratch of `scratchBytes`.
  *
@@ -47,6 +48,7 @@ import {
   type General,
 } from "./operands.ts";
 import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
+import { shareGroups } from "./work.ts";
 import { LANES, MASK_BYTES, type VectorLevel } from "./vector-level.ts";
 
 /** Rows of a transposed a that are copied together: whole tiles, and whole lines of the cache. */
@@ -89,7 +91,7 @@ export function scratchBytes(shape: ProductShape, level: VectorLevel, threads: n
 const LOCAL = {
   rows: 0,
   rowsPerPiece: 8,
-  threads: 16,
+  step: 16,
   item: 24,
   a: 32,
   b: 40,
@@ -97,6 +99,7 @@ const LOCAL = {
   row: 56,
   left: 64,
   panel: 72,
+  end: 72,
   sums: 80,
   masks: 144,
 };
@@ -119,11 +122,10 @@ export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uin
   kernelFunction(a, { localBytes: LOCAL_BYTES }, () => {
     a.mov(r11, threadBytes(shape, level));
     a.imul(r11, ARGUMENTS.thread);
-    a.store(local(LOCAL.item), ARGUMENTS.thread);
-    a.store(local(LOCAL.threads), ARGUMENTS.threads);
     const rowAxis = shape.interleaved === true ? 2 : 1;
     a.mov(rbx, mem(ARGUMENTS.out, TENSOR_OFFSET.ne + 8 * rowAxis)); // N
     a.store(local(LOCAL.rows), rbx);
+    shareItems(a, items);
     loadInput(a, rax, 2);
     a.add(r11, rax);
     loadInput(a, rax, 0);
@@ -144,7 +146,7 @@ export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uin
     const [next, end] = [a.label(), a.label()];
     const loop = a.here();
     a.mov(rax, local(LOCAL.item));
-    a.cmp(rax, items);
+    a.cmp(rax, local(LOCAL.end));
     a.jumpIf("aboveOrEqual", end);
     locatePiece(a, shape, { panels, width, next });
     if (rest === 0) multiplyPiece(a, shape, level, { columns: width, masks });
@@ -162,12 +164,32 @@ export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uin
     }
     a.bind(next);
     a.mov(rax, local(LOCAL.item));
-    a.add(rax, local(LOCAL.threads));
+    a.add(rax, local(LOCAL.step));
     a.store(local(LOCAL.item), rax);
     a.jump(loop);
     a.bind(end);
   });
   return a.finish();
+}
+
+/** Which items this thread takes: in turn, or (few rows, in rbx) neighbouring ones. Changes rax, rcx, rdx and rbp. */
+function shareItems(a: Assembler, items: number): void {
+  const local = (at: number) => mem(rsp, at);
+  const [few, end] = [a.label(), a.label()];
+  a.cmp(rbx, FEW_ROWS + 1);
+  a.jumpIf("below", few);
+  a.store(local(LOCAL.item), ARGUMENTS.thread);
+  a.store(local(LOCAL.step), ARGUMENTS.threads);
+  a.mov(rax, items);
+  a.store(local(LOCAL.end), rax);
+  a.jump(end);
+  a.bind(few);
+  shareGroups(a, items, { first: rcx, end: rbp });
+  a.store(local(LOCAL.item), rcx);
+  a.store(local(LOCAL.end), rbp);
+  a.mov(rax, 1);
+  a.store(local(LOCAL.step), rax);
+  a.bind(end);
 }
 
 /** rax becomes rax / n, rdx the rest; changes rcx. */
