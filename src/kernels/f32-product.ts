@@ -9,9 +9,10 @@
  * cache in the order in which it will be read (`f32-panel.ts`); then it meets all rows of a, six at a time, in registers
  * (`f32-tile.ts`; few rows meet b as it is read: `f32-few-rows.ts`), as in Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"). Values of a are
  * read where they lie; where a is transposed, 48 rows at a time are first brought together. Panels, and where there are few of them also halves, thirds … of the rows, are dealt to the threads in
- * turn; for few rows each thread gets neighbouring ones, so that what lies beside a head's keys in a cache is its own next.
+ * turn; in a batch and for few rows each thread gets neighbouring ones, so that heads have equal shares, and what lies beside a head's keys in
+ * a cache is its thread's own next.
  *
- * Inputs of the operation: a, b, scratch of `scratchBytes`.
+ * Inputs of the operation: a, b, scratch of `scratchBytes`, limits where there are any.
  *
  * | register | between the parts |
  * |---|---|
@@ -45,10 +46,9 @@ import {
   rdx,
   rsi,
   rsp,
-  type General,
 } from "./operands.ts";
-import { resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
-import { shareGroups } from "./work.ts";
+import { divideBy, LOCAL, LOCAL_BYTES, locatePiece, shareItems } from "./f32-pieces.ts";
+import { TILE_ROWS, type ProductShape } from "./f32-shape.ts";
 import { LANES, MASK_BYTES, type VectorLevel } from "./vector-level.ts";
 
 /** Rows of a transposed a that are copied together: whole tiles, and whole lines of the cache. */
@@ -87,24 +87,6 @@ export function scratchBytes(shape: ProductShape, level: VectorLevel, threads: n
   return threads * threadBytes(shape, level);
 }
 
-/** Locals on the stack. */
-const LOCAL = {
-  rows: 0,
-  rowsPerPiece: 8,
-  step: 16,
-  item: 24,
-  a: 32,
-  b: 40,
-  c: 48,
-  row: 56,
-  left: 64,
-  panel: 72,
-  end: 72,
-  sums: 80,
-  masks: 144,
-};
-const LOCAL_BYTES = LOCAL.masks + 2 * MASK_BYTES;
-
 export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uint8Array {
   const a = new Assembler();
   const lanes = LANES[level];
@@ -125,9 +107,13 @@ export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uin
     const rowAxis = shape.interleaved === true ? 2 : 1;
     a.mov(rbx, mem(ARGUMENTS.out, TENSOR_OFFSET.ne + 8 * rowAxis)); // N
     a.store(local(LOCAL.rows), rbx);
-    shareItems(a, items);
+    shareItems(a, shape, items);
     loadInput(a, rax, 2);
     a.add(r11, rax);
+    if (shape.limited !== undefined) {
+      loadInput(a, rax, 3);
+      a.store(local(LOCAL.limits), rax);
+    }
     loadInput(a, rax, 0);
     a.store(local(LOCAL.a), rax);
     loadInput(a, rax, 1);
@@ -172,95 +158,6 @@ export function assembleF32Product(shape: ProductShape, level: VectorLevel): Uin
   return a.finish();
 }
 
-/** Which items this thread takes: in turn, or (few rows, in rbx) neighbouring ones. Changes rax, rcx, rdx and rbp. */
-function shareItems(a: Assembler, items: number): void {
-  const local = (at: number) => mem(rsp, at);
-  const [few, end] = [a.label(), a.label()];
-  a.cmp(rbx, FEW_ROWS + 1);
-  a.jumpIf("below", few);
-  a.store(local(LOCAL.item), ARGUMENTS.thread);
-  a.store(local(LOCAL.step), ARGUMENTS.threads);
-  a.mov(rax, items);
-  a.store(local(LOCAL.end), rax);
-  a.jump(end);
-  a.bind(few);
-  shareGroups(a, items, { first: rcx, end: rbp });
-  a.store(local(LOCAL.item), rcx);
-  a.store(local(LOCAL.end), rbp);
-  a.mov(rax, 1);
-  a.store(local(LOCAL.step), rax);
-  a.bind(end);
-}
-
-/** rax becomes rax / n, rdx the rest; changes rcx. */
-function divideBy(a: Assembler, n: number): void {
-  a.mov(rdx, 0);
-  if (n === 1) return;
-  a.mov(rcx, n);
-  a.div(rcx);
-}
-
-/**
- * From the number of a piece in rax: the addresses of its a, b and c in r12, r13, r14, its rows in r15 and its panel in r8.
- * Goes to `next` where it has no rows.
- */
-function locatePiece(
-  a: Assembler,
-  shape: ProductShape,
-  { panels, width, next }: { panels: number; width: number; next: ReturnType<Assembler["label"]> },
-): void {
-  const local = (at: number) => mem(rsp, at);
-  divideBy(a, shape.rowPieces);
-  a.imul(rdx, local(LOCAL.rowsPerPiece)); // first row
-  a.mov(r15, local(LOCAL.rows));
-  a.cmp(rdx, r15);
-  a.jumpIf("aboveOrEqual", next);
-  a.sub(r15, rdx);
-  const fits = a.label();
-  a.cmp(r15, local(LOCAL.rowsPerPiece));
-  a.jumpIf("below", fits);
-  a.mov(r15, local(LOCAL.rowsPerPiece));
-  a.bind(fits);
-  a.imul(r12, rdx, shape.a.rowStride);
-  a.imul(r14, rdx, resultRowStride(shape));
-  divideBy(a, panels);
-  a.mov(r8, rdx);
-  a.imul(r13, r8, width * shape.b.columnStride);
-  a.imul(rdx, r8, width * 4);
-  a.add(r14, rdx);
-  if (shape.interleaved !== true) {
-    // rax is the number of the product in the batch: c lies N·M·4 bytes further for each.
-    a.imul(rdx, rax, shape.columns * 4);
-    a.imul(rdx, local(LOCAL.rows));
-    a.add(r14, rdx);
-  }
-  const advance = (index: General, strides: [number, number], shared: number): void => {
-    // rbx keeps what rax and rdx held.
-    a.mov(rbx, index);
-    a.imul(rsi, rbx, strides[0]);
-    a.add(r12, rsi);
-    a.mov(rdi, rax);
-    a.mov(rax, rbx);
-    divideBy(a, shared);
-    a.imul(rsi, rax, strides[1]);
-    a.add(r13, rsi);
-    a.mov(rax, rdi);
-  };
-  divideBy(a, shape.batch[1]);
-  if (shape.interleaved === true) {
-    a.imul(rsi, rdx, shape.columns * 4);
-    a.add(r14, rsi);
-    a.imul(rsi, rax, resultRowStride(shape));
-    a.imul(rsi, local(LOCAL.rows));
-    a.add(r14, rsi);
-  }
-  advance(rdx, [shape.a.batchStrides[1], shape.b.batchStrides[1]], shape.shared[1]);
-  advance(rax, [shape.a.batchStrides[0], shape.b.batchStrides[0]], shape.shared[0]);
-  a.add(r12, local(LOCAL.a));
-  a.add(r13, local(LOCAL.b));
-  a.add(r14, local(LOCAL.c));
-}
-
 /** All steps of K for one panel and its rows. */
 function multiplyPiece(
   a: Assembler,
@@ -269,7 +166,12 @@ function multiplyPiece(
   { columns, masks }: { columns: number; masks: PanelMasks },
 ): void {
   const step = stepLength(shape, level);
-  const part = { lanes: LANES[level], columns, masks };
+  const part = {
+    lanes: LANES[level],
+    columns,
+    masks,
+    column: mem(rsp, LOCAL.column),
+  };
   const { packed: type } = shape.b;
   const end = a.label();
   if (type === undefined) {
@@ -304,6 +206,7 @@ function multiplyPiece(
   a.add(rsi, r12);
   a.mov(rbx, r14);
   a.mov(rdi, r15);
+  if (shape.limited !== undefined) a.mov(rbp, mem(rsp, LOCAL.limits));
   if (isTurned(shape)) multiplyBlocks(a, shape, part, panelBytes(shape, level));
   multiplyRows(a, shape, part);
   a.add(r9, r10);

@@ -12,7 +12,11 @@ export interface ProductShape {
   inner: number;
   /** M */
   columns: number;
-  a: { rowStride: number; innerStride: number; batchStrides: readonly [number, number] };
+  a: {
+    rowStride: number;
+    innerStride: number;
+    batchStrides: readonly [number, number];
+  };
   /** One of the first two is the size of a value. */
   b: {
     innerStride: number;
@@ -36,6 +40,11 @@ export interface ProductShape {
   pairs?: boolean;
   /** The result is `[outer batch, N, inner batch, M]`, each row of all inner products side by side, not `[…, N, M]`. */
   interleaved?: boolean;
+  /**
+   * A tile of rows stops where an attention mask hides the rest (`mask-limits.ts`), in K or in columns of c, of which the others are left
+   * as they are. Its limits are the operation's last input; rows are in one piece and a is not transposed.
+   */
+  limited?: "inner" | "columns";
 }
 
 export function elementBytes({ b }: ProductShape): number {

@@ -16,15 +16,31 @@
  * | rdi | rows left |
  * | r9 | values summed by earlier steps: 0 starts afresh, more adds to c |
  * | r10, r11 | values in this step, the panel |
+ * | rbp | the tile's limit, where there are limits |
  */
 import type { Assembler } from "./assembler.ts";
 import type { PanelMasks } from "./f32-panel.ts";
 import { multiplyAdd, resultRowStride, TILE_ROWS, type ProductShape } from "./f32-shape.ts";
-import { mem, r10, r11, r9, rax, rbx, rcx, rdi, rdx, rsi, type Vector } from "./operands.ts";
+import {
+  mem,
+  r10,
+  r11,
+  r9,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  type Memory,
+  type Vector,
+} from "./operands.ts";
 import type { Lanes } from "./vector-level.ts";
 
 /** Values of k in one turn of the inner loop. */
 const UNROLL = 4;
+const LIMIT_BYTES = 8;
 
 interface Tile {
   lanes: Lanes;
@@ -32,6 +48,8 @@ interface Tile {
   masks: PanelMasks;
   /** The number of rows is a multiple of a tile's. */
   wholeTiles?: boolean;
+  /** The panel's first column of c, for limits. */
+  column?: Memory;
 }
 
 /** All rows: rdi of them, from rsi, to rbx. */
@@ -41,6 +59,7 @@ export function multiplyRows(a: Assembler, shape: ProductShape, tile: Tile): voi
   a.cmp(rdi, TILE_ROWS);
   a.jumpIf("below", rest);
   multiplyTile(a, shape, tile, TILE_ROWS);
+  if (shape.limited !== undefined) a.add(rbp, LIMIT_BYTES);
   a.add(rsi, TILE_ROWS * shape.a.rowStride);
   a.add(rbx, TILE_ROWS * resultRowStride(shape));
   a.sub(rdi, TILE_ROWS);
@@ -71,7 +90,15 @@ function multiplyTile(a: Assembler, shape: ProductShape, tile: Tile, rows: numbe
   const isCut = (j: number): boolean => (j + 1) * lanes.count > columns;
   const cAt = (i: number, j: number) => mem(rbx, i * resultRowStride(shape) + j * lanes.bytes);
 
-  const [fresh, start] = [a.label(), a.label()];
+  const [fresh, start, hidden] = [a.label(), a.label(), a.label()];
+  if (shape.limited === "columns" && tile.column !== undefined) {
+    a.mov(rax, tile.column);
+    a.cmp(rax, mem(rbp));
+    a.jumpIf("aboveOrEqual", hidden);
+  } else if (shape.limited === "inner") {
+    a.cmp(r9, mem(rbp));
+    a.jumpIf("aboveOrEqual", hidden);
+  }
   a.cmp(r9, 0);
   a.jumpIf("equal", fresh);
   eachSum((vector, i, j) => {
@@ -88,6 +115,15 @@ function multiplyTile(a: Assembler, shape: ProductShape, tile: Tile, rows: numbe
   a.mov(rcx, rsi);
   a.mov(rdx, r11);
   a.mov(rax, r10);
+  if (shape.limited === "inner") {
+    const within = a.label();
+    a.mov(rax, mem(rbp));
+    a.sub(rax, r9);
+    a.cmp(rax, r10);
+    a.jumpIf("below", within);
+    a.mov(rax, r10);
+    a.bind(within);
+  }
   const steps = (count: number): void => {
     for (let k = 0; k < count; k++) {
       for (let j = 0; j < vectors; j++)
@@ -120,4 +156,5 @@ function multiplyTile(a: Assembler, shape: ProductShape, tile: Tile, rows: numbe
     if (isCut(j)) lanes.storeMasked(a, masks.columns, cAt(i, j), vector);
     else a.v.vstoreups(cAt(i, j), vector);
   });
+  a.bind(hidden);
 }

@@ -17,6 +17,7 @@ import { assembleGelu } from "./gelu.ts";
 import { assembleGeluBackward } from "./gelu-backward.ts";
 import { assembleInterleave } from "./interleave.ts";
 import { assembleInterleaveAvx2 } from "./interleave-avx2.ts";
+import { assembleMaskLimits } from "./mask-limits.ts";
 import { assembleMaskedSoftmax, type MaskedSoftmaxShape } from "./masked-softmax.ts";
 import { assemblePeak, peakOperations, type Arithmetic } from "./peak.ts";
 import { assembleQuantizedProduct, quantizedScratchBytes } from "./quantized-product.ts";
@@ -144,6 +145,12 @@ export class Kernels {
     return this.#find(`softmax ${JSON.stringify(shape)}`, () => assembleMaskedSoftmax(shape));
   }
 
+  /** How far each tile of rows of a mask of `width` columns looks; undefined without AVX-512. */
+  maskLimits(width: number): bigint | undefined {
+    if (this.level !== "avx512") return undefined;
+    return this.#find(`limits ${width}`, () => assembleMaskLimits(width));
+  }
+
   /** Packs weights `[M, K]` for `quantizedProduct`; called with two addresses, where to and where from. */
   interleave(type: WeightType, shape: readonly [number, number]): bigint | undefined {
     const assemble = this.level === "avx512" ? assembleInterleave : assembleInterleaveAvx2;
@@ -206,7 +213,10 @@ function choose(choice: string): KernelStatus {
     throw new LabError("bad_input", `PHILAB_KERNELS is "${choice}"`, {
       hint: "It takes avx512, avx2 or ggml; without it the best that the processor has is used.",
     });
-  const none = (reason: string): KernelStatus => ({ kernels: undefined, reason });
+  const none = (reason: string): KernelStatus => ({
+    kernels: undefined,
+    reason,
+  });
   if (choice === "ggml") return none("turned off by PHILAB_KERNELS");
   if (process.arch !== "x64") return none(`there are none for ${process.arch}`);
   const features = detectFeatures();

@@ -3,9 +3,10 @@
  *
  *   t = scale · x + mask      m = max t      e = exp(t − m)      y = e / Σ e
  *
- * Masked values become exactly 0. A NaN makes its row NaN.
+ * Masked values become exactly 0. A NaN makes its row NaN. With limits (`mask-limits.ts`) what lies behind them is left as it is.
  *
- * Inputs of the operation: x (which may also be its result), mask, if there is one, as f16 or f32 `[T, S]` for each outer batch or for all.
+ * Inputs of the operation: x (which may also be its result), mask, if there is one, as f16 or f32 `[T, S]` for each outer batch or for all,
+ * limits where there are any.
  *
  * | register | holds |
  * |---|---|
@@ -13,6 +14,7 @@
  * | r10, r11, rbp | the result, mask, x |
  * | r12, r13 | T, and rows of one outer batch |
  * | r14 | threads |
+ * | rdi, r13 | limits, and rows that share one |
  * | rcx, rsi, rbx | the row's result, mask and x |
  * | rax, rdx | values left; division |
  * | vectors 0 … 3, 16 … 28 | t and e: `exponential.ts` |
@@ -21,6 +23,7 @@
  */
 import { Assembler } from "./assembler.ts";
 import { exponential, ONE, prepareExponential, setLanes } from "./exponential.ts";
+import { TILE_ROWS } from "./f32-shape.ts";
 import { ARGUMENTS, kernelFunction, loadInput, loadOutput, TENSOR_OFFSET } from "./frame.ts";
 import {
   indexed,
@@ -37,15 +40,19 @@ import {
   rbp,
   rbx,
   rcx,
+  rdi,
   rdx,
   rsi,
+  rsp,
   zmm,
   type Memory,
   type Vector,
 } from "./operands.ts";
 import { acrossLanes } from "./rows.ts";
 
-const LANES = 16;
+/** Values in a vector. */
+export const LANES = 16;
+
 export interface MaskedSoftmaxShape {
   /** S */
   width: number;
@@ -54,6 +61,8 @@ export interface MaskedSoftmaxShape {
   maskPerBatch: boolean;
   /** Type of the mask. */
   mask: "f16" | "f32" | "none";
+  /** Whether there are limits; for one mask, and rows of whole vectors. */
+  limited?: boolean;
 }
 
 export function assembleMaskedSoftmax({
@@ -61,6 +70,7 @@ export function assembleMaskedSoftmax({
   scale,
   maskPerBatch,
   mask,
+  limited = false,
 }: MaskedSoftmaxShape): Uint8Array {
   const a = new Assembler();
   const { v } = a;
@@ -68,19 +78,41 @@ export function assembleMaskedSoftmax({
   const [factor, none] = [zmm(29), zmm(30)];
   const rest = width % LANES;
   const maskBytes = { f16: 2, f32: 4, none: 0 }[mask];
+  const saved = [rcx, rbx, rsi].map((register, i) => ({
+    register,
+    place: mem(rsp, 8 * i),
+  }));
+  /** Runs `body` over the vectors within the row's limit. */
+  const eachWithinLimit = (step: () => void): void => {
+    for (const { register, place } of saved) a.store(place, register);
+    a.mov(rax, rdx);
+    const done = a.label();
+    const start = a.here();
+    step();
+    a.cmp(rax, LANES + 1);
+    a.jumpIf("below", done);
+    a.sub(rax, LANES);
+    a.jump(start);
+    a.bind(done);
+    for (const { register, place } of saved) a.mov(register, place);
+  };
   /** Runs `body` over the row: at whole vectors, then at what is left, in a mask. */
   const eachVector = (body: (isCut: boolean) => void): void => {
-    const loop = (): void => {
+    const step = (): void => {
       body(false);
       a.add(rcx, 4 * LANES);
       a.add(rbx, 4 * LANES);
       a.add(rsi, maskBytes * LANES);
-      a.sub(rax, 1);
     };
+    if (limited) {
+      eachWithinLimit(step);
+      return;
+    }
     if (width >= LANES) {
       a.mov(rax, Math.floor(width / LANES));
       const start = a.here();
-      loop();
+      step();
+      a.sub(rax, 1);
       a.jumpIf("notEqual", start);
     }
     if (rest > 0) body(true);
@@ -91,7 +123,7 @@ export function assembleMaskedSoftmax({
   };
   const cut = <T extends Vector | Memory>(operand: T, isCut: boolean, zeroing = false): T =>
     isCut ? masked(operand, 1, { zeroing }) : operand;
-  kernelFunction(a, { localBytes: 0 }, () => {
+  kernelFunction(a, { localBytes: 8 * saved.length }, () => {
     prepareExponential(a);
     setLanes(a, factor, scale);
     setLanes(a, none, -Infinity);
@@ -110,6 +142,10 @@ export function assembleMaskedSoftmax({
     loadOutput(a, r10);
     if (mask !== "none") loadInput(a, r11, 1);
     loadInput(a, rbp, 0);
+    if (limited) {
+      loadInput(a, rdi, 2);
+      a.mov(r13, TILE_ROWS);
+    }
     const end = a.label();
     const rows = a.here();
     a.cmp(r8, r9);
@@ -122,6 +158,12 @@ export function assembleMaskedSoftmax({
       a.mov(rdx, 0);
       a.div(r12);
       a.mov(rsi, rdx); // the row's position in its mask
+      if (limited) {
+        a.mov(rax, rsi);
+        a.mov(rdx, 0);
+        a.div(r13);
+        a.mov(rdx, indexed(rdi, rax, { scale: 8 }));
+      }
       if (maskPerBatch) {
         a.mov(rax, r8);
         a.mov(rdx, 0);

@@ -7,10 +7,13 @@ import * as emit from "../../engine/emit.ts";
 import { DTYPES, type DType } from "../../engine/dtypes.ts";
 import { library } from "../../engine/library.ts";
 import { broadcastsTo } from "../shape.ts";
+import type { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, refuse, requireFinite, requireFloat32, rowsAreDense } from "./check.ts";
 import { contiguous, denseRows, packed, permute } from "./layout.ts";
-import { kernelProduct } from "./product-kernel.ts";
+import { LANES } from "../../kernels/masked-softmax.ts";
+import { TILE_ROWS } from "../../kernels/f32-shape.ts";
+import { kernelProduct, type ProductLimits } from "./product-kernel.ts";
 
 /**
  * softmax(scale · x + mask) over the last axis.
@@ -104,7 +107,11 @@ export function rope(
   return graph.result(pointer, {
     dtype: "f32",
     shape: x.shape,
-    made: { op: "rope", inputs: [dense, places], settings: { ...settings, backward } },
+    made: {
+      op: "rope",
+      inputs: [dense, places],
+      settings: { ...settings, backward },
+    },
   });
 }
 
@@ -177,19 +184,45 @@ function kernelAttention(
   if (kernels?.readsHalf !== true || !types.includes(k.dtype) || !types.includes(v.dtype))
     return undefined;
   const width = k.dim(2);
+  const limits = maskLimits(graph, mask);
+  const limited = (axis: ProductLimits["axis"]): { limits?: ProductLimits } =>
+    limits === undefined ? {} : { limits: { pointer: limits, axis } };
   const kernel = kernels.maskedSoftmax({
-    width,
-    scale,
-    maskPerBatch: mask.dim(0) > 1,
-    mask: "f16",
+    ...{ width, scale, maskPerBatch: mask.dim(0) > 1, mask: "f16" },
+    limited: limits !== undefined,
   });
   if (kernel === undefined) return undefined;
-  const scores = kernelProduct(graph, q, k);
+  const scores = kernelProduct(graph, q, k, limited("columns"));
   if (scores === undefined) return undefined;
   const shape = [q.dim(0), q.dim(1), q.dim(2), width];
   const made = { op: "flashAttention", inputs: [q, k] };
-  const call = { name: "soft_max", kernel, inputs: [mask.pointer] };
+  const inputs = [mask.pointer, ...(limits === undefined ? [] : [limits])];
+  const call = { name: "soft_max", kernel, inputs };
   const pointer = graph.emit((c) => emit.kernelInPlace(c, scores, call));
   const pattern = graph.result(pointer, { dtype: "f32", shape, made });
-  return kernelProduct(graph, pattern, permute(v, [0, 1, 3, 2]), { interleaved: true });
+  const transposed = permute(v, [0, 1, 3, 2]);
+  return kernelProduct(graph, pattern, transposed, {
+    interleaved: true,
+    ...limited("inner"),
+  });
+}
+
+/** Queries from which on it pays to know how far each looks. */
+const LIMITED_QUERIES = 4 * TILE_ROWS;
+/** All layers that have the same mask share its limits. */
+const limitsOfMasks = new WeakMap<Tensor, Pointer>();
+
+/** How far the queries of a mask `[1, 1, T, S]` look, a tile at a time; undefined where nobody asks. */
+function maskLimits(graph: Graph, mask: Tensor): Pointer | undefined {
+  const found = limitsOfMasks.get(mask);
+  if (found !== undefined) return found;
+  const [t, s] = [mask.dim(2), mask.dim(3)];
+  if (mask.dim(0) > 1 || t < LIMITED_QUERIES || s % LANES !== 0) return undefined;
+  const kernel = graph.backend.kernels?.maskLimits(s);
+  if (kernel === undefined) return undefined;
+  const call = { name: "mask_limits", kernel, inputs: [mask.pointer] };
+  const shape = [Math.ceil(t / TILE_ROWS)];
+  const pointer = graph.emit((c) => emit.kernelOperation(c, { ...call, dtype: "i64", shape }));
+  limitsOfMasks.set(mask, pointer);
+  return pointer;
 }

@@ -35,18 +35,24 @@ export function readsTransposedViews(...inputs: readonly Tensor[]): boolean {
   return graphOf("product", inputs).backend.kernels !== undefined;
 }
 
+export interface ProductLimits {
+  pointer: Pointer;
+  axis: "inner" | "columns";
+}
+
 /**
  * `x · wᵀ` of views as a kernel's operation; undefined where ggml has to do it. Shapes are checked already.
  *
  * @param x - f32 `[..., T, K]`
  * @param w - f32, or f16 or bf16 where the kernels read that, `[..., M, K]`
  * @param interleaved - the result is `[B, T, N, M]` instead of `[B, N, T, M]`
+ * @param limits - how far tiles of rows go in K or in the result's columns, which keep no value beyond (`mask-limits.ts`)
  */
 export function kernelProduct(
   graph: Graph,
   x: Tensor,
   w: Tensor,
-  { interleaved = false }: { interleaved?: boolean } = {},
+  { interleaved = false, limits }: { interleaved?: boolean; limits?: ProductLimits } = {},
 ): Pointer | undefined {
   const { kernels, threads } = graph.backend;
   if (kernels === undefined || x.dtype !== "f32") return undefined;
@@ -62,14 +68,16 @@ export function kernelProduct(
   const shape = {
     ...(isBf16 ? inPairs(whole) : whole),
     ...(interleaved ? { interleaved } : {}),
+    ...(limits === undefined ? {} : { limited: limits.axis }),
   };
   const width = panelColumns(kernels.level);
-  const pieces = rowPieces(shape, { rows: x.dim(-2), width, threads });
+  const pieces = limits ? 1 : rowPieces(shape, { rows: x.dim(-2), width, threads });
   const kernel = isAddressable(shape)
     ? kernels.f32Product({ ...shape, rowPieces: pieces }, threads)
     : undefined;
   if (kernel === undefined) return undefined;
   const inputs = [rows.pointer, w.pointer, ...scratchOf(graph, kernel)];
+  if (limits !== undefined) inputs.push(limits.pointer);
   const [b, n, t] = x.shape;
   const result = interleaved
     ? [b ?? 1, t ?? 1, n ?? 1, w.dim(-2)]
@@ -187,7 +195,11 @@ export function packedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
   const inputs = [w.pointer, quantizedRows(graph, x, type), ...scratchOf(graph, kernel)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
-      ...{ name: `mul_mat ${w.dtype} ${w.dim(1)}`, kernel: kernel.address, inputs },
+      ...{
+        name: `mul_mat ${w.dtype} ${w.dim(1)}`,
+        kernel: kernel.address,
+        inputs,
+      },
       ...{ dtype: "f32", shape: [x.dim(0), w.dim(0)] },
     }),
   );
@@ -203,7 +215,11 @@ export function packedTransposedProduct(graph: Graph, x: Tensor, w: Tensor): Poi
   const shape: ProductShape = {
     inner: m,
     columns: k,
-    a: { rowStride: strideOf(x, -2), innerStride: strideOf(x, -1), batchStrides: [0, 0] },
+    a: {
+      rowStride: strideOf(x, -2),
+      innerStride: strideOf(x, -1),
+      batchStrides: [0, 0],
+    },
     b: {
       innerStride: (k / blockSize) * blockBytes,
       columnStride: (GROUP_ROWS * blockBytes) / blockSize,
@@ -215,7 +231,11 @@ export function packedTransposedProduct(graph: Graph, x: Tensor, w: Tensor): Poi
     rowPieces: 1,
   };
   const rows = x.dim(0);
-  const pieces = rowPieces(shape, { rows, width: panelColumns(kernels.level), threads });
+  const pieces = rowPieces(shape, {
+    rows,
+    width: panelColumns(kernels.level),
+    threads,
+  });
   const kernel = isAddressable(shape)
     ? kernels.f32Product({ ...shape, rowPieces: pieces }, threads)
     : undefined;
@@ -223,7 +243,11 @@ export function packedTransposedProduct(graph: Graph, x: Tensor, w: Tensor): Poi
   const inputs = [x.pointer, w.pointer, ...scratchOf(graph, kernel)];
   return graph.emit((c) =>
     emit.kernelOperation(c, {
-      ...{ name: `mul_mat f32·${w.dtype} ${m}`, kernel: kernel.address, inputs },
+      ...{
+        name: `mul_mat f32·${w.dtype} ${m}`,
+        kernel: kernel.address,
+        inputs,
+      },
       ...{ dtype: "f32", shape: [rows, k] },
     }),
   );
