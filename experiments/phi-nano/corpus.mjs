@@ -29,7 +29,6 @@ const { values } = parseArgs({
     validation: { type: "string", default: "300" },
     vocabulary: { type: "string", default: "2048" },
     seed: { type: "string", default: "1" },
-    shares: { type: "string" },
   },
 });
 const out = path.resolve(values.out);
@@ -43,17 +42,7 @@ const heldOut = new HeldOut(tasks);
 
 const documents = [];
 const sandbox = await PyodideSandbox.open();
-const shares =
-  values.shares === undefined
-    ? undefined
-    : Object.fromEntries(
-        values.shares
-          .split(",")
-          .map((pair) => pair.split(":"))
-          .map(([kind, share]) => [kind, Number(share)]),
-      );
 const made = synthesize({
-  ...(shares && { shares }),
   random: new Random(Number(values.seed)),
   characters: Number(values.characters),
   sandbox,
@@ -76,18 +65,13 @@ const mixed = documents.flatMap((document, i) =>
 );
 
 // Digits are tokens of their own: a number is read digit by digit, and a literal copied digit by digit.
-if (Number(values.vocabulary) > 0) {
-  const { data } = await trainTokenizer(
-    mixed.map(({ text }) => text.replace(/(\d)(?=\d)/g, "$1 ")),
-    { vocabSize: Number(values.vocabulary), addBosToken: true },
-  );
-  await mkdir(path.join(out, "tokenizer"), { recursive: true });
-  for (const [name, contents] of Object.entries(tokenizerFiles(data)))
-    await writeFile(
-      path.join(out, "tokenizer", name),
-      `${JSON.stringify(contents, undefined, 1)}\n`,
-    );
-}
+const { data } = await trainTokenizer(
+  mixed.map(({ text }) => text.replace(/(\d)(?=\d)/g, "$1 ")),
+  { vocabSize: Number(values.vocabulary), addBosToken: true },
+);
+await mkdir(path.join(out, "tokenizer"), { recursive: true });
+for (const [name, contents] of Object.entries(tokenizerFiles(data)))
+  await writeFile(path.join(out, "tokenizer", name), `${JSON.stringify(contents, undefined, 1)}\n`);
 
 const validation = Number(values.validation);
 const lines = (rows) => rows.map((row) => JSON.stringify(row)).join("\n") + "\n";

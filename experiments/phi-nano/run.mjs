@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
- * phi-nano from nothing: corpora, three phases of training, evaluation. What is there already is not made again, and an
- * interrupted phase goes on where it was.
+ * phi-nano from nothing: corpus, training, evaluation. What is there already is not made again, and an interrupted training
+ * goes on where it was.
  *
  *     npm run build
  *     node experiments/phi-nano/run.mjs --out DIR --functions functions.jsonl [--threads 2]
  *     node experiments/phi-nano/run.mjs --out DIR --functions functions.jsonl --check
  *
- * `--functions` names the held-out functions, which the corpora are kept free of. `--check` trains the first 100 steps only
+ * `--functions` names the held-out functions, which the corpus is kept free of. `--check` trains the first 100 steps only
  * and compares their losses with those of the first time (first-steps.json).
  */
 import { spawnSync } from "node:child_process";
@@ -35,23 +35,6 @@ const out = path.resolve(values.out);
 const home = path.join(out, "home");
 const heldOut = `${path.resolve(values.functions)},${values.tasks}`;
 
-const CORPORA = {
-  "corpus-1": ["--seed", "1", "--characters", "26000000"],
-  "corpus-2": [
-    ...["--seed", "2", "--characters", "14000000", "--vocabulary", "0", "--shares"],
-    "functions:34,families:17,compositions:20,instructions:2,arithmetic:8,facts:2,chat:2,people:5,agreement:0.5,stories:1.5,repeats:8",
-  ],
-};
-const PHASES = [
-  {
-    name: "phase-1",
-    corpus: "corpus-1",
-    from: ["--tokenizer", path.join(out, "corpus-1", "tokenizer")],
-  },
-  { name: "phase-2", corpus: "corpus-2", from: ["--init-from", path.join(out, "phase-1")] },
-  { name: "phase-3", corpus: "corpus-2", from: ["--init-from", path.join(out, "phase-2")] },
-];
-
 function node(script, ...argv) {
   const env = { ...process.env, PHILAB_HOME: home, PHILAB_THREADS: values.threads };
   const { status } = spawnSync(process.execPath, [script, ...argv], { stdio: "inherit", env });
@@ -59,12 +42,9 @@ function node(script, ...argv) {
 }
 const philab = (...argv) => node(path.join(root, "dist/cli/main.js"), ...argv);
 
-function corpus(name) {
-  const folder = path.join(out, name);
-  if (!existsSync(path.join(folder, "corpus.json")))
-    node(path.join(here, "corpus.mjs"), "--out", folder, "--held-out", heldOut, ...CORPORA[name]);
-  return folder;
-}
+const corpus = path.join(out, "corpus");
+if (!existsSync(path.join(corpus, "corpus.json")))
+  node(path.join(here, "corpus.mjs"), "--out", corpus, "--held-out", heldOut);
 
 /** The folder of a run by its name. */
 function runOf(name) {
@@ -75,27 +55,23 @@ function runOf(name) {
   return found && path.join(runs, found);
 }
 
-function train({ name, corpus: data, from }, ...more) {
-  const folder = corpus(data);
+/** Trains, or goes on; not where the model is there already. */
+function train(name, ...more) {
   const model = path.join(out, name);
   if (existsSync(model)) return;
-  if (runOf(name) !== undefined) return philab("runs", "resume", path.basename(runOf(name)));
-  const texts = ["corpus", "validation"].map((file) => path.join(folder, `${file}.jsonl`));
+  if (runOf(name) !== undefined) {
+    philab("runs", "resume", path.basename(runOf(name)));
+    return;
+  }
   philab(
-    ...[
-      "train",
-      "--config",
-      path.join(here, `${name.replace("check", "phase-1")}.yaml`),
-      "--run-name",
-      name,
-    ],
-    ...["--data", texts[0], "--eval-data", texts[1], "--out", model, "--threads", values.threads],
-    ...[...from, ...more],
+    ...["train", "--config", path.join(here, "recipe.yaml"), "--run-name", name, "--out", model],
+    ...["--data", path.join(corpus, "corpus.jsonl"), "--tokenizer", path.join(corpus, "tokenizer")],
+    ...["--eval-data", path.join(corpus, "validation.jsonl"), "--threads", values.threads, ...more],
   );
 }
 
 if (values.check) {
-  train({ ...PHASES[0], name: "check" }, "--max-steps", "100");
+  train("check", ...["--lr-scheduler-type", "constant", "--max-steps", "100"]);
   const expected = JSON.parse(readFileSync(path.join(here, "first-steps.json"), "utf8")).losses;
   const found = readFileSync(path.join(runOf("check"), "metrics.jsonl"), "utf8")
     .trim()
@@ -108,15 +84,9 @@ if (values.check) {
   );
   process.exit(equal === expected.length ? 0 : 3);
 }
-for (const phase of PHASES) train(phase);
+train("phi-nano");
 node(
   path.join(here, "evaluate.mjs"),
-  ...[
-    "--model",
-    path.join(out, "phase-3"),
-    "--tasks",
-    values.tasks,
-    "--functions",
-    path.resolve(values.functions),
-  ],
+  ...["--model", path.join(out, "phi-nano"), "--tasks", values.tasks],
+  ...["--functions", path.resolve(values.functions)],
 );

@@ -61,8 +61,30 @@ const CALLS: readonly (readonly [string, string])[] = [
 const FRUIT = ["an apple", "a pear", "a plum", "a cherry", "a peach"];
 const ANIMALS = ["a dog", "a cat", "a horse", "a cow", "a lion"];
 
+const NUMBERS =
+  "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split(
+    " ",
+  );
+const WORDS =
+  "cat dog sun moon tree river stone apple bird green house sky red book water garden noon lamp winter summer bread paper music table window mother father friend horse letter".split(
+    " ",
+  );
+
+/** Letters of a word: what can be read off it. */
+function drawSpelling(random: Random): Question {
+  const word = pick(random, WORDS);
+  return pick(random, [
+    { question: `What is the first letter of ${word}?`, answer: word[0]! },
+    { question: `What is the last letter of ${word}?`, answer: word.at(-1)! },
+    { question: `How many letters has the word ${word}?`, answer: String(word.length) },
+    { question: `Spell ${word}.`, answer: [...word].join("-") },
+    { question: `Say the word ${word} twice.`, answer: `${word} ${word}` },
+    { question: `Write ${word} in capitals.`, answer: word.toUpperCase() },
+  ]);
+}
+
 export function drawFact(random: Random): Question {
-  switch (random.integer(10)) {
+  switch (random.integer(14)) {
     case 0: {
       const [country, city] = pick(random, CAPITALS);
       return {
@@ -136,6 +158,22 @@ export function drawFact(random: Random): Question {
       return {
         question: `Here are three names: ${list.join(", ")}. Which is the ${["first", "second", "third"][which]!}?`,
         answer: list[which]!,
+      };
+    }
+    case 9:
+    case 10:
+      return drawSpelling(random);
+    case 11: {
+      const n = 1 + random.integer(NUMBERS.length - 1);
+      return chance(random, 0.5)
+        ? { question: `Write ${n} in words.`, answer: NUMBERS[n]! }
+        : { question: `Write ${NUMBERS[n]!} as a number.`, answer: String(n) };
+    }
+    case 12: {
+      const items = pickSome(random, WORDS, 2 + random.integer(4));
+      return {
+        question: `How many words are in this list: ${items.join(", ")}?`,
+        answer: String(items.length),
       };
     }
     default: {

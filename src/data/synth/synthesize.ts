@@ -59,8 +59,8 @@ export type SynthKind = keyof typeof IDEAS | keyof typeof TEXTS;
 
 /** Shares of the text, by characters: those of phi-nano. */
 export const DEFAULT_SHARES: Readonly<Record<SynthKind, number>> = {
-  ...{ functions: 34, families: 17, compositions: 21, instructions: 3, lessons: 0 },
-  ...{ arithmetic: 9, facts: 3, chat: 3, people: 4, agreement: 1, stories: 2.5, repeats: 2.5 },
+  ...{ functions: 34, families: 17, compositions: 20, instructions: 2, lessons: 1 },
+  ...{ arithmetic: 9, facts: 2, chat: 2, people: 5, agreement: 0.5, stories: 1.5, repeats: 6 },
 };
 
 export interface SynthDocument {

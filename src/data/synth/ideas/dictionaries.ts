@@ -14,6 +14,7 @@ export const DICTIONARY_IDEAS = [
       "Combine the counts in $a with those in $b<|: values of the same key are summed>.",
       "Merge $b into a copy of $a, summing the values of <common|shared> keys.",
       "@ the dictionary of the sums of the values of $a and $b for each key<| of either>.",
+      "Merge the dictionaries $a and $b; <add|sum> the values <where a key is in both|of keys that both have>.",
     ],
     [
       "r = dict($a)\nfor x, v in $b.items():\n    r[x] = r.get(x, 0) + v\nreturn r",
@@ -40,6 +41,8 @@ export const DICTIONARY_IDEAS = [
       "Turn the <dictionary|mapping> $d around: values become keys<| and keys values>.",
       "@ the <inverse|reverse> of the <dictionary|mapping> $d.",
       "Map each value of $d to its key.",
+      "@ <$d|the dictionary $d> with its keys and values <swapped|trading places>.",
+      "@ a dictionary in which the values of $d are the keys, and the keys the values.",
     ],
     ["return {v: x for x, v in $d.items()}", "return dict(zip($d.values(), $d.keys()))"],
   ),
@@ -52,6 +55,7 @@ export const DICTIONARY_IDEAS = [
       "@ the key <with|that has> the <highest|greatest> value in $d<, or None|; None if $d has no keys>.",
       "Find the key whose value in $d is <the maximum|greatest>, or None <without keys|when $d has none>.",
       "@ the best key of $d by value, or None if $d has no entries.",
+      "@ the key of the <maximum|greatest> value <in|of> $d, or None <for an empty dictionary|if $d has no keys>.",
     ],
     [
       "return max($d, key=$d.get) if $d else None",

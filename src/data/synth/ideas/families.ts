@@ -108,6 +108,7 @@ function numberIdeas(c: Condition): Idea[] {
       [
         `? all <elements of|numbers in|values in> $xs are ${said}.`,
         `? each <element of|number of> $xs is ${said}.`,
+        `? every <element|value> of $xs is ${said}.`,
         `? $xs <has|contains> only numbers that are ${said}.`,
       ],
       [`return all(${code} for x in $xs)`, `return len(${filtered}) == len($xs)`],
@@ -193,6 +194,7 @@ function entryIdeas({ id, said, code, other, literals = {} }: Condition): Idea[]
         `@ the part of $d whose values are ${said}.`,
         `Filter the dictionary $d: values must be ${said}.`,
         `Select from $d the keys and values where the value is ${said}.`,
+        `@ those <entries|items> of $d whose value is ${said}, as a dictionary.`,
       ],
       [
         `return {x: v for x, v in $d.items() if ${holds}}`,

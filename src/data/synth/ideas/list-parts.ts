@@ -15,6 +15,7 @@ export const LIST_PART_IDEAS = [
       "Take every $k-th number <from|of> $xs, starting with the first<| one>.",
       "@ $xs in steps of $k, <from the first element|from its beginning> on.",
       "@ the elements of $xs whose index is a multiple of $k.",
+      "@ every $k-th <number|item> of $xs, counting from the first.",
     ],
     ["return $xs[::$k]", "return [x for i, x in enumerate($xs) if i % $k == 0]"],
     { k: SMALL },
@@ -145,6 +146,7 @@ export const LIST_PART_IDEAS = [
       "@ the longest <word|item> of <$ws|the list $ws><|, or the first of them>.",
       "Find out which string of $ws is longest.",
       "@ that element of $ws whose length is largest.",
+      "@ the longest of the <strings|words> in $ws<, the first|; the first> of them if several are <as long|longest>.",
     ],
     [
       "return max($ws, key=len)",
@@ -174,6 +176,8 @@ export const LIST_PART_IDEAS = [
       'Glue the <words|strings> in $ws together with "$k" <in between|between them>.',
       'Connect <all|the> strings of $ws by "$k".',
       'Concatenate $ws, with "$k" as the separator.',
+      'Join the <words|strings> of $ws, <separated by|with the separator> "$k" between <each two|them>.',
+      '@ <one string|a string> of <all words|the strings> in $ws, separated by "$k".',
     ],
     [
       'return "$k".join($ws)',
@@ -190,6 +194,8 @@ export const LIST_PART_IDEAS = [
       "Add up the lengths of the <words|strings> in $ws.",
       "@ the sum of the lengths of <all strings in|the words in> $ws.",
       "Count the <characters|letters> of all <words|strings> in $ws.",
+      "@ the total length of the <strings|words> in $ws.",
+      "@ the number of <characters|letters> in all <strings|words> of $ws together.",
     ],
     ["return sum(len(w) for w in $ws)", 'return len("".join($ws))'],
   ),

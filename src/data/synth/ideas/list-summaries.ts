@@ -27,6 +27,7 @@ export const LIST_SUMMARY_IDEAS = [
       "@ the second largest of the different numbers in $xs, <else None|or None>.",
       "@ the greatest number in $xs that is less than the maximum<, or None|; None without one>.",
       "Find the runner-up among the <distinct|different> <numbers|values> of $xs, None if <it is missing|there is none>.",
+      "@ the second largest value in $xs, <each value counted once|equal values counted once>, or None if there is no second.",
     ],
     [
       "u = sorted(set($xs))\nreturn u[-2] if len(u) > 1 else None",
@@ -83,6 +84,8 @@ export const LIST_SUMMARY_IDEAS = [
       "@ which numbers <stand|occur> in $a as well as in $b, as a sorted list.",
       "Intersect $a with $b and sort <the result|what is left>.",
       "@ every number of $a that is also in $b, <once and in order|sorted and without duplicates>.",
+      "@ a sorted list of <what is common to|the numbers common to> $a and $b.",
+      "@ the sorted list of what $a and $b share.",
     ],
     ["return sorted(set($a) & set($b))", "return sorted({x for x in $a if x in $b})"],
   ),

@@ -15,6 +15,7 @@ export const LIST_IDEAS = [
       "@ a flat list of <everything|all items> in the inner lists of $xss.",
       "Join the lists in $xss into a single list.",
       "@ the inner lists of $xss <one after the other, as one list|concatenated>.",
+      "@ a single list with <every element|each element> of every list in $xss.",
     ],
     ["return [x for xs in $xss for x in xs]", "return sum($xss, [])"],
   ),
@@ -58,6 +59,8 @@ export const LIST_IDEAS = [
       "@ the <distinct|different> elements of $xs in the order in which they <first|> appear.",
       "Drop every element of $xs that <was there before|has come before>.",
       "@ the list $xs <without duplicates|less its duplicates>.",
+      "@ each <element|value> of $xs once, <in the order of their first appearance|where it first appears>.",
+      "@ the elements of $xs <without|with no> <duplicates|doubles>, the first of each kept in its place.",
     ],
     [
       "r = []\nfor x in $xs:\n    if x not in r:\n        r.append(x)\nreturn r",
@@ -146,6 +149,8 @@ export const LIST_IDEAS = [
       "@ the <steps|changes> from each number of $xs to the next.",
       "Subtract from every number of $xs after the first the one before it.",
       "@ the differences of <successive|consecutive> elements of $xs.",
+      "@ the list of the differences from each element of $xs to the <next|one after it>.",
+      "@ a list of what must be added to each element of $xs to get the next.",
     ],
     [
       "return [b - a for a, b in zip($xs, $xs[1:])]",
@@ -186,6 +191,7 @@ export const LIST_IDEAS = [
       "@ $xs <turned|shifted round|cycled> $k <places|steps> to the left.",
       "@ the list that begins with the element at index $k of $xs and <wraps around|goes round>.",
       "Shift $xs left by $k, with what falls off put at the end.",
+      "@ $xs after a rotation to the left by $k <places|steps>.",
     ],
     [
       "k = $k % len($xs)\nreturn $xs[k:] + $xs[:k]",

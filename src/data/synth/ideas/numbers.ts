@@ -14,6 +14,8 @@ export const NUMBER_IDEAS = [
       "Force $x to lie between $lo and $hi.",
       "@ $lo if $x is <less|smaller>, $hi if it is <greater|larger>, and $x otherwise.",
       "Keep $x <within|inside> the bounds $lo and $hi.",
+      "Limit $x to the <interval|numbers> <from $lo to $hi|between $lo and $hi>.",
+      "@ $x cut off at $lo <below|from below> and $hi <above|from above>.",
     ],
     [
       "return max($lo, min($hi, $x))",
@@ -29,6 +31,7 @@ export const NUMBER_IDEAS = [
       "@ the sum of <all|the decimal> digits of the <number|integer> $n.",
       "@ what the digits of $n add up to.",
       "Sum the digits of $n.",
+      "@ the sum of the digits that <the non-negative number $n|$n> is written with.",
     ],
     [
       "return sum(int(c) for c in str($n))",

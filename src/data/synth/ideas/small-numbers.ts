@@ -15,6 +15,7 @@ export const SMALL_NUMBER_IDEAS = [
       '@ "even" when $n is divisible by 2, else "odd".',
       'Tell in a word if $n is "even" or "odd".',
       '@ "odd" for odd $n and "even" for even $n.',
+      '@ "odd" if $n cannot be divided by 2 and "even" <if it can|in all other cases>.',
     ],
     ['return "even" if $n % 2 == 0 else "odd"', 'return ["even", "odd"][$n % 2]'],
   ),
@@ -25,6 +26,7 @@ export const SMALL_NUMBER_IDEAS = [
     [
       '@ "negative" when $x is less than 0, else "positive".',
       'Say "negative" if $x is below zero and "positive" if not.',
+      '@ "negative" if $x is less than zero and "positive" otherwise.',
     ],
     ['return "negative" if $x < 0 else "positive"', 'return "positive" if $x >= 0 else "negative"'],
   ),
@@ -35,6 +37,8 @@ export const SMALL_NUMBER_IDEAS = [
     [
       '@ "big" when $n is greater than $k, else "small".',
       'Say "big" if $n is above $k and "small" if not.',
+      '@ "big" if $n is <greater|more> than $k and "small" otherwise.',
+      '@ "small" if $n is at most $k, otherwise "big".',
     ],
     ['return "big" if $n > $k else "small"', 'return "small" if $n <= $k else "big"'],
     { k: LIMITS },
@@ -46,6 +50,8 @@ export const SMALL_NUMBER_IDEAS = [
     [
       '@ "yes" when $n is divisible by $k, else "no".',
       'Say "yes" if $k divides $n and "no" if not.',
+      '@ "yes" if $n is divisible by $k and "no" otherwise.',
+      '@ "yes" if $k divides $n, otherwise "no".',
     ],
     ['return "yes" if $n % $k == 0 else "no"', 'return "no" if $n % $k else "yes"'],
     { k: SMALL },
@@ -60,6 +66,7 @@ export const SMALL_NUMBER_IDEAS = [
       '@ "$w" when $n is a multiple of $k and str($n) otherwise.',
       '@ the string "$w" <for|in place of> numbers $n that $k divides, and <others|all others> as text.',
       'If $n can be divided by $k, give "$w", else the number $n as <text|a string>.',
+      '@ "$w" if $n <can be divided by|is a multiple of> $k, otherwise <$n as a string|the digits of $n>.',
     ],
     ['return "$w" if $n % $k == 0 else str($n)', 'if $n % $k:\n    return str($n)\nreturn "$w"'],
     { k: SMALL, w: ["fizz", "buzz", "fizz", "pop", "hop", "bang"] },
@@ -73,6 +80,8 @@ export const SMALL_NUMBER_IDEAS = [
       "@ 1 for positive $x, -1 for negative $x and 0 for zero.",
       "Tell the sign of $x by 1, -1 or 0.",
       "@ -1 when $x is below zero, 1 when it is above, and 0 <in between|when $x is 0>.",
+      "@ 1 <if|when> $x is above zero, -1 <if|when> it is below zero, and 0 <else|otherwise>.",
+      "@ 0 if $x is zero, 1 if it is greater and -1 if it is less.",
     ],
     ["if $x > 0:\n    return 1\nif $x < 0:\n    return -1\nreturn 0", "return ($x > 0) - ($x < 0)"],
   ),
@@ -86,6 +95,7 @@ export const SMALL_NUMBER_IDEAS = [
       "List the numbers $n, $n - 1 and so on, down to 1.",
       "@ the whole numbers from 1 to $n as a list, <largest|greatest> first.",
       "@ the list $n, $n - 1, ..., 1.",
+      "@ a list of the numbers <from $n to 1|between $n and 1> in <descending|falling> order.",
     ],
     [
       "return list(range($n, 0, -1))",
