@@ -166,6 +166,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/data.ts")).dedup,
           },
           {
+            name: "decontaminate",
+            summary: "take out what holds items of benchmarks, paraphrased too",
+            load: async () => (await import("./commands/data.ts")).decontaminate,
+          },
+          {
             name: "annotate",
             summary: "rate a sample, by a model or by hand",
             load: async () => (await import("./commands/data-annotate.ts")).command,

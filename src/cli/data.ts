@@ -6,10 +6,15 @@ import { expandHome } from "../base/settings.ts";
 import { visibleText } from "../base/terminal.ts";
 import type { JsonObject } from "../base/json.ts";
 import { pipelineJob, type PipelineResult, type Recipe } from "../data/job.ts";
+import type { StageServices } from "../data/stage.ts";
+import type { LanguageModel } from "../generate/language-model.ts";
 import { Job } from "../jobs/job.ts";
 import type { CommandContext } from "./command.ts";
 
-type Context = Pick<CommandContext, "output" | "signal" | "folders" | "cwd" | "commandLine">;
+type Context = Pick<
+  CommandContext,
+  "output" | "signal" | "folders" | "cwd" | "commandLine" | "settings" | "sources"
+>;
 
 /** Where a corpus goes: every command that makes one takes it. */
 export const corpusOut = z
@@ -37,7 +42,8 @@ export async function runRecipe(
 ): Promise<void> {
   const { folders, cwd, commandLine } = context;
   const { recipe, shard, merge } = rest;
-  const job = await Job.create(pipelineJob, {
+  await using services = stageServices(context);
+  const job = await Job.create(pipelineJob(services), {
     runsFolder: folders.runs,
     name: recipe.name,
     arguments: {
@@ -52,6 +58,25 @@ export async function runRecipe(
     provenance: { command: [...commandLine] },
   });
   await followPipeline(context, job, follow);
+}
+
+/** Models for stages that ask for one, loaded when they do and closed at the end. */
+export function stageServices(
+  context: Omit<Context, "commandLine">,
+): StageServices & AsyncDisposable {
+  const opened: LanguageModel[] = [];
+  return {
+    async openModel(name) {
+      const { openModel } = await import("./open-model.ts");
+      const settings = { ...context.settings, model: name ?? context.settings.model };
+      const { model } = await openModel({ ...context, settings });
+      opened.push(model);
+      return model;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const model of opened) await model[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** Follows a job of `philab data` to its end. */

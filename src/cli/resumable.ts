@@ -36,12 +36,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     await followTraining(context, (observer) => Job.resume(finetuneJob(observer), folder));
   },
   data: async (context, folder) => {
-    const [{ Job }, { pipelineJob }, { followPipeline }] = await Promise.all([
+    const [{ Job }, { pipelineJob }, { followPipeline, stageServices }] = await Promise.all([
       import("../jobs/job.ts"),
       import("../data/job.ts"),
       import("./data.ts"),
     ]);
-    await followPipeline(context, await Job.resume(pipelineJob, folder));
+    await using services = stageServices(context);
+    await followPipeline(context, await Job.resume(pipelineJob(services), folder));
   },
   synth: async (context, folder) => {
     const [{ Job }, { followSynth, synthJobOf }] = await Promise.all([

@@ -8,6 +8,7 @@ import { defineJob, type JobDefinition } from "../jobs/job.ts";
 import { corpusHash, type Manifest } from "./manifest.ts";
 import { mergePipeline, runOneShard, runPipeline, type PipelineOptions } from "./pipeline.ts";
 import { parseShard, planPipeline, sourceSchema, type Plan } from "./plan.ts";
+import type { StageServices } from "./stage.ts";
 import { createStage, stageInputSchema } from "./stages.ts";
 
 /** A recipe: what is read and what is done with it. As YAML it is what `philab data run` takes. */
@@ -47,47 +48,62 @@ type PipelineJob = JobDefinition<typeof jobArguments, PipelineResult>;
 /** The plan of a recipe. Throws as `createStage` and `planPipeline`. */
 async function planRecipe(recipe: Recipe, shards = recipe.shards): Promise<Plan> {
   const { name, sources } = recipe;
-  return planPipeline({ name, sources, stages: recipe.stages.map(createStage), shards });
+  return planPipeline({
+    name,
+    sources,
+    stages: await Promise.all(recipe.stages.map(createStage)),
+    shards,
+  });
 }
 
-export const pipelineJob: PipelineJob = defineJob({
-  kind: "data",
-  arguments: jobArguments,
-  async run({ arguments: { recipe, out, shard: asked, merge }, signal, progress, emit, describe }) {
-    const shard = asked === undefined ? undefined : parseShard(asked);
-    if (shard !== undefined && recipe.shards !== undefined && recipe.shards !== shard.count)
-      throw new LabError(
-        "bad_input",
-        `the recipe has ${recipe.shards} shards, not ${shard.count}`,
-        {
-          hint: `Run 0/${recipe.shards} to ${recipe.shards - 1}/${recipe.shards}.`,
-        },
-      );
-    const plan = await planRecipe(recipe, shard?.count);
-    if (plan.ignoredFiles.length > 0) emit({ message: ignoredText(plan.ignoredFiles) });
-    const options: PipelineOptions = {
-      out,
+/** @param services - what stages may ask for, such as a model */
+export function pipelineJob(services: StageServices = {}): PipelineJob {
+  return defineJob({
+    kind: "data",
+    arguments: jobArguments,
+    async run({
+      arguments: { recipe, out, shard: asked, merge },
       signal,
-      onProgress: ({ doneBytes, totalBytes, phase, phases, shard: s }) => {
-        const message = phases > 1 ? `phase ${phase + 1}/${phases}, shard ${s}` : `shard ${s}`;
-        progress(doneBytes, { total: totalBytes, message });
-      },
-    };
-    if (merge) {
-      const { phase, manifest } = await mergePipeline(plan, options);
-      return manifest === undefined
-        ? { phase, next: `run all shards of phase ${phase + 1}` }
-        : { corpus: corpusSummary(out, manifest) };
-    }
-    if (shard !== undefined) {
-      const { phase } = await runOneShard(plan, { ...options, shard: shard.index });
-      return { phase, next: "merge, once all shards have finished" };
-    }
-    const manifest = await runPipeline(plan, options);
-    await describe({ data: [{ name: recipe.name, sha256: corpusHash(manifest) }] });
-    return { corpus: corpusSummary(out, manifest) };
-  },
-});
+      progress,
+      emit,
+      describe,
+    }) {
+      const shard = asked === undefined ? undefined : parseShard(asked);
+      if (shard !== undefined && recipe.shards !== undefined && recipe.shards !== shard.count)
+        throw new LabError(
+          "bad_input",
+          `the recipe has ${recipe.shards} shards, not ${shard.count}`,
+          {
+            hint: `Run 0/${recipe.shards} to ${recipe.shards - 1}/${recipe.shards}.`,
+          },
+        );
+      const plan = await planRecipe(recipe, shard?.count);
+      if (plan.ignoredFiles.length > 0) emit({ message: ignoredText(plan.ignoredFiles) });
+      const options: PipelineOptions = {
+        out,
+        signal,
+        services,
+        onProgress: ({ doneBytes, totalBytes, phase, phases, shard: s }) => {
+          const message = phases > 1 ? `phase ${phase + 1}/${phases}, shard ${s}` : `shard ${s}`;
+          progress(doneBytes, { total: totalBytes, message });
+        },
+      };
+      if (merge) {
+        const { phase, manifest } = await mergePipeline(plan, options);
+        return manifest === undefined
+          ? { phase, next: `run all shards of phase ${phase + 1}` }
+          : { corpus: corpusSummary(out, manifest) };
+      }
+      if (shard !== undefined) {
+        const { phase } = await runOneShard(plan, { ...options, shard: shard.index });
+        return { phase, next: "merge, once all shards have finished" };
+      }
+      const manifest = await runPipeline(plan, options);
+      await describe({ data: [{ name: recipe.name, sha256: corpusHash(manifest) }] });
+      return { corpus: corpusSummary(out, manifest) };
+    },
+  });
+}
 
 /** What a manifest comes to, in a few numbers. */
 function corpusSummary(folder: string, manifest: Manifest): CorpusResult & JsonObject {

@@ -8,7 +8,7 @@ import { mergePhase, readShardRecord } from "./merge.ts";
 import type { Phase, Plan } from "./plan.ts";
 import { filesOfShard } from "./read-sources.ts";
 import { runShard, type ShardRecord } from "./shard.ts";
-import type { Transform } from "./stage.ts";
+import type { StageContext, StageServices, Transform } from "./stage.ts";
 import { mergedSurveyFile, phaseFiles, workFolder } from "./work-folder.ts";
 
 export interface PipelineOptions {
@@ -16,6 +16,7 @@ export interface PipelineOptions {
   out: string;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: PipelineProgress) => void) | undefined;
+  services?: StageServices | undefined;
 }
 
 export interface PipelineProgress {
@@ -119,7 +120,8 @@ async function runShards(
   const sizes = new Map<number, number>();
   for (const shard of todo) sizes.set(shard, await inputBytes(plan, { folder, phase, shard }));
   const totalBytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  const transforms = await openTransforms(plan.phases[phase], { folder, phase, signal });
+  const context = { ...options.services, signal };
+  const transforms = await openTransforms(plan.phases[phase], { folder, phase, context });
   const records: ShardRecord[] = [];
   let before = 0;
   try {
@@ -143,17 +145,13 @@ async function runShards(
 
 async function openTransforms(
   phase: Phase | undefined,
-  {
-    folder,
-    phase: number,
-    signal,
-  }: { folder: string; phase: number; signal: AbortSignal | undefined },
+  { folder, phase: number, context }: { folder: string; phase: number; context: StageContext },
 ): Promise<Transform[]> {
   const transforms: Transform[] = [];
   for (const [s, stage] of (phase?.stages ?? []).entries()) {
     const isSurveyed = s === 0 && stage.survey !== undefined;
     const surveyed = isSurveyed ? { surveyed: mergedSurveyFile(folder, number - 1) } : {};
-    transforms.push(await stage.open({ signal, ...surveyed }));
+    transforms.push(await stage.open({ ...context, ...surveyed }));
   }
   return transforms;
 }

@@ -4,6 +4,7 @@
  */
 import type { FileSink } from "../base/atomic.ts";
 import type { JsonObject } from "../base/json.ts";
+import type { LanguageModel } from "../generate/language-model.ts";
 import type { Document } from "./document.ts";
 
 /** What a stage decided about a document. */
@@ -30,7 +31,13 @@ export interface Survey {
   merge(files: readonly string[], sink: FileSink): Promise<void>;
 }
 
-export interface StageContext {
+/** What stages may ask of whoever runs them. */
+export interface StageServices {
+  /** A model by its reference; the bundled one without a name. Whoever gives it closes it. */
+  openModel?: ((name: string | undefined) => Promise<LanguageModel>) | undefined;
+}
+
+export interface StageContext extends StageServices {
   signal?: AbortSignal | undefined;
   /** The merged file of the stage's survey, where it has one. */
   surveyed?: string | undefined;

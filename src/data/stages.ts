@@ -4,6 +4,7 @@ import { LabError } from "../base/errors.ts";
 import { checkObject } from "../base/schema.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
 import { cleanOptions, createClean } from "./clean/stage.ts";
+import { createDecontaminate, decontaminateOptions } from "./decontaminate/stage.ts";
 import { createDedup, dedupOptions } from "./dedup/stage.ts";
 import { classifyOptions, createClassify } from "./judge/classify-stage.ts";
 import { createSelect, selectOptions } from "./judge/select-stage.ts";
@@ -12,12 +13,13 @@ import type { Stage } from "./stage.ts";
 /** How a stage is made from what a recipe says. */
 export interface StageEntry {
   options: z.ZodObject;
-  create: (options: never) => Stage;
+  create: (options: never) => Stage | Promise<Stage>;
 }
 
 const STAGES: Readonly<Record<string, StageEntry>> = {
   clean: { options: cleanOptions, create: createClean },
   dedup: { options: dedupOptions, create: createDedup },
+  decontaminate: { options: decontaminateOptions, create: createDecontaminate },
   classify: { options: classifyOptions, create: createClassify },
   select: { options: selectOptions, create: createSelect },
 };
@@ -27,7 +29,7 @@ export const stageInputSchema = z.looseObject({ use: z.string().min(1) });
 export type StageInput = z.output<typeof stageInputSchema>;
 
 /** Throws `bad_input` for a stage that nobody knows, and for options that it does not take. */
-export function createStage({ use, ...given }: StageInput): Stage {
+export async function createStage({ use, ...given }: StageInput): Promise<Stage> {
   const entry = Object.hasOwn(STAGES, use) ? STAGES[use] : undefined;
   const names = Object.keys(STAGES);
   if (entry === undefined)

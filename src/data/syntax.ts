@@ -39,8 +39,10 @@ export class SyntaxParser implements Disposable {
   static async open(language: string): Promise<SyntaxParser> {
     const grammar = GRAMMARS[language];
     if (grammar === undefined) throw new LabError("unsupported", `no grammar for ${language}`);
+    // It is a CommonJS module whose names Node cannot tell before it has run.
     const require = createRequire(import.meta.url);
-    const { Parser, Language } = await import("@vscode/tree-sitter-wasm");
+    const { Parser, Language } =
+      require("@vscode/tree-sitter-wasm") as typeof import("@vscode/tree-sitter-wasm");
     await Parser.init();
     const folder = path.dirname(require.resolve("@vscode/tree-sitter-wasm"));
     const parser = new Parser();

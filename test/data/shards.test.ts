@@ -22,7 +22,7 @@ name: sharded
 sources: [{ path: raw, licence: MIT }]
 shards: ${SHARDS}
 stages:
-  - { use: clean, rules: [gopher_quality], gopherQuality: { minDocWords: 20 } }
+  - { use: clean, rules: [gopher_quality, code], gopherQuality: { minDocWords: 20 } }
   - { use: dedup }
 `;
 
@@ -51,6 +51,10 @@ function newHome(name: string): string {
   writeFileSync(path.join(home, "recipe.yaml"), RECIPE);
   const rows = makeRows(2400);
   writeFiles(home, { "raw/a.jsonl": rows.slice(0, 1500), "raw/b.jsonl": rows.slice(1500) });
+  // Code wants a grammar, which the built program must find.
+  writeFiles(home, {
+    "raw/up.py": "import os\n\n\ndef up(path):\n    return os.path.dirname(path)\n",
+  });
   return home;
 }
 

@@ -7,8 +7,10 @@ import { LabError } from "../../base/errors.ts";
 import { checkObject } from "../../base/schema.ts";
 import { cleanOptions } from "../../data/clean/stage.ts";
 import { dedupOptions } from "../../data/dedup/stage.ts";
+import { decontaminateOptions } from "../../data/decontaminate/stage.ts";
 import { recipeSchema, type Recipe } from "../../data/job.ts";
 import { defineCommand } from "../command.ts";
+import { flags } from "../flags.ts";
 import { corpusOut, fullPath, runRecipe } from "../data.ts";
 
 const word = z.string().min(1).optional();
@@ -126,6 +128,30 @@ export const dedup = defineCommand({
   },
 });
 
+const { embeddingModel: _, ...decontaminateFlags } = decontaminateOptions.shape;
+
+export const decontaminate = defineCommand({
+  description:
+    "Takes out documents that hold items of benchmarks: 13 words in a row (ngram), a function whose syntax tree matches a solution's at a rate of tau, whatever its names, layout and order (ast), or a text whose embedding is nearly an item's (embedding). Hits lie in rejected/ with the item that they are of; `philab data report` shows both side by side, and which items have something similar in the corpus.",
+  arguments: { corpus: corpusArgument },
+  options: { out: corpusOut, ...flags("model"), ...decontaminateFlags },
+  examples: [
+    {
+      command:
+        "philab data decontaminate corpora/code --out corpora/fair --benchmarks HumanEval.jsonl.gz,mbpp.jsonl",
+      does: "without HumanEval's and MBPP's problems",
+    },
+  ],
+  async run(context) {
+    const { out: _out, ...options } = context.options;
+    const benchmarks = options.benchmarks.map((file) => fullPath(file, context.cwd));
+    const { model } = context.settings;
+    const embeddingModel = model === undefined ? {} : { embeddingModel: model };
+    const stage = { use: "decontaminate", ...options, ...embeddingModel, benchmarks };
+    await runRecipe(context, oneStage(context, stage));
+  },
+});
+
 const recipeArgument = z.string().min(1).describe("a YAML file: name, sources, stages, shards");
 
 export const run = defineCommand({
@@ -195,5 +221,11 @@ async function readRecipe(file: string): Promise<Recipe> {
   return {
     ...recipe,
     sources: recipe.sources.map((source) => ({ ...source, path: fullPath(source.path, folder) })),
+    stages: recipe.stages.map(({ benchmarks, ...stage }) => ({
+      ...stage,
+      ...(Array.isArray(benchmarks)
+        ? { benchmarks: benchmarks.map((file) => fullPath(String(file), folder)) }
+        : {}),
+    })),
   };
 }
