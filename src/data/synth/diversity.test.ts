@@ -24,6 +24,7 @@ describe("diversity of texts", () => {
           expect(repeated).toBeCloseTo(copies / all.length, 12);
         },
       ),
+      { numRuns: 25 },
     );
   });
 
