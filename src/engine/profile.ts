@@ -3,7 +3,7 @@ import { performance } from "node:perf_hooks";
 import type { Pointer } from "./api.ts";
 import type { Backend } from "./backend.ts";
 import type { Arithmetic } from "../kernels/peak.ts";
-import { isQuantized, tensorBytes } from "./dtypes.ts";
+import { DTYPES, isQuantized, tensorBytes, type DType } from "./dtypes.ts";
 import { nameOf, readHeader, sourceOf, typeOf } from "./layout.ts";
 import { library } from "./library.ts";
 import { Context } from "./memory.ts";
@@ -103,10 +103,14 @@ function flopsOf(operation: string, shapes: readonly (readonly number[])[]): num
   return 2 * count(result) * (named === undefined ? (a.at(-1) ?? 0) : Number(named));
 }
 
-/** Of f32 values, of bf16 values, or (weights that are quantised meet activations that are) of bytes. */
+/**
+ * Of f32 values, of bf16 values, or (weights that are quantised meet activations that are) of bytes. Kernels say the type in their
+ * name, `f32·q4_k` where they decode it.
+ */
 function arithmeticOf(operation: string, inputs: readonly Pointer[]): Arithmetic {
-  if (!/^mul_mat\b/i.test(operation) || operation.includes("f32·")) return "f32";
-  const types = inputs.slice(0, 2).map(typeOf);
-  if (types.some(isQuantized)) return "int8";
+  if (!/^mul_mat\b/i.test(operation)) return "f32";
+  const named = /^mul_mat (\S+)/.exec(operation)?.[1];
+  const types: readonly string[] = named === undefined ? inputs.slice(0, 2).map(typeOf) : [named];
+  if (types.some((type) => type in DTYPES && isQuantized(type as DType))) return "int8";
   return types.includes("bf16") ? "bf16" : "f32";
 }

@@ -36,7 +36,7 @@ export async function readBandwidth(
 export async function arithmeticPeak(
   backend: Backend,
   arithmetic: Arithmetic,
-  { repeats = 5 }: { repeats?: number } = {},
+  { repeats = 50 }: { repeats?: number } = {},
 ): Promise<number | undefined> {
   const peak = backend.kernels?.peak(arithmetic);
   if (peak === undefined) return undefined;
