@@ -18,7 +18,7 @@ import {
 import type { Pointer } from "../../engine/api.ts";
 import type { Graph } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, refuse, rowsAreDense } from "./check.ts";
+import { graphOf, refuse, requireReadable, rowsAreDense } from "./check.ts";
 import { cast } from "./copy.ts";
 import { packed } from "./layout.ts";
 
@@ -209,7 +209,8 @@ export function packedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
 export function packedTransposedProduct(graph: Graph, x: Tensor, w: Tensor): Pointer {
   const { kernels, threads } = graph.backend;
   const [m, k] = [w.dim(0), w.dim(1)];
-  if (kernels?.readsPacked !== true || !isPackable(w.dtype, [m, k]))
+  if (kernels?.readsPacked !== true) requireReadable("matmul", w);
+  if (kernels === undefined || !isPackable(w.dtype, [m, k]))
     refuse("matmul", [x, w], "no kernel decodes these packed weights");
   const { blockSize, blockBytes } = WEIGHT_FORMATS[w.dtype];
   const shape: ProductShape = {
