@@ -2,6 +2,7 @@
  * From the pool to what the arms train on: a tokenizer of the pool, a thousand annotations, a forest on a Phi's
  * embeddings, a threshold, and a run of every document that was chosen. Each step's file is kept and not made again.
  */
+import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { open } from "philab";
@@ -13,6 +14,7 @@ import {
   fitForest,
   forestScore,
   Random,
+  type Annotation,
   rocAuc,
   type Execution,
 } from "philab/data";
@@ -77,6 +79,19 @@ export async function prepare(
   await writeJson(path.join(folder, "textbook.json"), textbook);
   note(`pool: ${documents.length} documents, ${overlapping} left out for their overlap`);
 
+  // The pool and its annotations as the product reads them: README.md says how to judge the classifiers with it.
+  const random = new Random(POOL_SEED).split(6);
+  const annotated = [...random.permutation(documents.length).slice(0, ANNOTATIONS)];
+  await writeLines(path.join(folder, "pool.jsonl"), documents);
+  await writeLines(
+    path.join(folder, "annotated.jsonl"),
+    annotated.map((i) => documents[i]!),
+  );
+  await writeLines(
+    path.join(folder, "ratings.jsonl"),
+    annotated.map((i) => rate(documents[i]!)),
+  );
+
   const texts = documents.map(({ text }) => text);
   const trained = await trainTokenizer(texts.slice(0, 4000), { vocabSize: VOCABULARY });
   const tokenizerFolder = path.join(folder, "tokenizer");
@@ -89,8 +104,6 @@ export async function prepare(
   note(`tokenizer: the pool has ${tokensOf([...lengths.keys()])} tokens`);
 
   const embeddings = await embedAll(texts, note);
-  const random = new Random(POOL_SEED).split(6);
-  const annotated = [...random.permutation(documents.length).slice(0, ANNOTATIONS)];
   const labels = annotated.map((i) => isEducational(documents[i]!));
   const rows = annotated.map((i) => embeddings[i]!);
   const judged = crossValidate(labels, (training) => {
@@ -171,6 +184,13 @@ function isEducational({ metadata: { origin } }: PoolDocument): boolean {
   return origin === "lesson" || origin === "wrong lesson" || origin === "documentation";
 }
 
+/** What it says as a line of a file of annotations. */
+function rate(document: PoolDocument): Annotation {
+  const hash = createHash("sha256").update(document.text).digest("hex");
+  const rating = isEducational(document) ? 5 : 0;
+  return { id: document.id, sha256: hash, rating, annotator: "provenance" };
+}
+
 async function embedAll(
   texts: readonly string[],
   note: (text: string) => void,
@@ -225,7 +245,14 @@ const forReading = ({
 });
 
 async function writeArm(file: string, texts: readonly string[]): Promise<void> {
-  await writeWhole(file, texts.map((text) => `${JSON.stringify({ text })}\n`).join(""));
+  await writeLines(
+    file,
+    texts.map((text) => ({ text })),
+  );
+}
+
+async function writeLines(file: string, rows: readonly object[]): Promise<void> {
+  await writeWhole(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 }
 
 export async function writeJson(file: string, value: unknown): Promise<void> {

@@ -20,6 +20,7 @@ export {
   type Verdict,
 } from "./stage.ts";
 export { Random } from "../base/random.ts";
+export { annotate, readAnnotations, type Annotation, type Annotator } from "./judge/annotate.ts";
 export { crossValidate, type Fit } from "./judge/cross-validate.ts";
 export {
   calibration,

@@ -70,7 +70,7 @@ async function openTransform(
       const rows = await embed(
         model,
         kept.map(({ text }) => text),
-        { maxTokens, signal },
+        { maxTokens, deviations: true, signal },
       );
       let next = 0;
       return documents.map((document, i) => {

@@ -22,7 +22,10 @@ import {
   type Cut,
   type Judged,
 } from "./curves.ts";
-import { EMBED_TOKENS, embed } from "./embed.ts";
+import { embed } from "./embed.ts";
+
+/** Of a text's beginning, which the embedding reads. */
+const READ_TOKENS = 256;
 
 export interface TeachOptions {
   kind: ClassifierKind;
@@ -66,7 +69,7 @@ export async function teach(
   const { texts, ratings, unmatched } = await match(documents, annotations);
   const labels = ratings.map((rating) => rating >= goodFrom);
   const rows = await embed(model, texts, {
-    signal,
+    ...{ maxTokens: READ_TOKENS, deviations: true, signal },
     onProgress: (done) => onProgress?.(done, texts.length),
   });
   const examples = texts.map((text, i): Example => ({ text, embedding: rows[i]! }));
@@ -95,8 +98,8 @@ export async function teach(
       ? {
           model: model.path,
           sha256: model.fingerprint(),
-          width: model.config.width,
-          maxTokens: EMBED_TOKENS,
+          width: rows[0]!.length,
+          maxTokens: READ_TOKENS,
         }
       : null,
     ...{ goodFrom, folds, seed },
