@@ -209,12 +209,12 @@ function kernelAttention(
 
 /** Queries from which on it pays to know how far each looks. */
 const LIMITED_QUERIES = 4 * TILE_ROWS;
-/** All layers that have the same mask share its limits. */
+/** All layers that have the same mask of their graph share its limits. */
 const limitsOfMasks = new WeakMap<Tensor, Pointer>();
 
 /** How far the queries of a mask `[1, 1, T, S]` look, a tile at a time; undefined where nobody asks. */
 function maskLimits(graph: Graph, mask: Tensor): Pointer | undefined {
-  const found = limitsOfMasks.get(mask);
+  const found = mask.graph === graph ? limitsOfMasks.get(mask) : undefined;
   if (found !== undefined) return found;
   const [t, s] = [mask.dim(2), mask.dim(3)];
   if (mask.dim(0) > 1 || t < LIMITED_QUERIES || s % LANES !== 0) return undefined;
