@@ -186,6 +186,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/data-select.ts")).select,
           },
           {
+            name: "mix",
+            summary: "what a training run reads: weights, epochs, stages, a budget",
+            load: async () => (await import("./commands/data-mix.ts")).mix,
+          },
+          {
             name: "run",
             summary: "the stages of a recipe, all shards or one of them",
             load: async () => (await import("./commands/data.ts")).run,

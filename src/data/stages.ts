@@ -8,6 +8,9 @@ import { createDecontaminate, decontaminateOptions } from "./decontaminate/stage
 import { createDedup, dedupOptions } from "./dedup/stage.ts";
 import { classifyOptions, createClassify } from "./judge/classify-stage.ts";
 import { createSelect, selectOptions } from "./judge/select-stage.ts";
+import { createDsir, dsirOptions } from "./mix/dsir.ts";
+import { createPerplexity, perplexityOptions } from "./mix/perplexity.ts";
+import { createTop, topOptions } from "./mix/top.ts";
 import type { Stage } from "./stage.ts";
 
 /** How a stage is made from what a recipe says. */
@@ -21,6 +24,9 @@ const STAGES: Readonly<Record<string, StageEntry>> = {
   dedup: { options: dedupOptions, create: createDedup },
   decontaminate: { options: decontaminateOptions, create: createDecontaminate },
   classify: { options: classifyOptions, create: createClassify },
+  dsir: { options: dsirOptions, create: createDsir },
+  perplexity: { options: perplexityOptions, create: createPerplexity },
+  top: { options: topOptions, create: createTop },
   select: { options: selectOptions, create: createSelect },
 };
 

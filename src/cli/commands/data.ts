@@ -221,8 +221,9 @@ async function readRecipe(file: string): Promise<Recipe> {
   return {
     ...recipe,
     sources: recipe.sources.map((source) => ({ ...source, path: fullPath(source.path, folder) })),
-    stages: recipe.stages.map(({ benchmarks, ...stage }) => ({
+    stages: recipe.stages.map(({ benchmarks, target, ...stage }) => ({
       ...stage,
+      ...(typeof target === "string" ? { target: fullPath(target, folder) } : {}),
       ...(Array.isArray(benchmarks)
         ? { benchmarks: benchmarks.map((file) => fullPath(String(file), folder)) }
         : {}),
