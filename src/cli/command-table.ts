@@ -288,6 +288,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             summary: "TOFU's model utility and forget quality, from logs",
             load: async () => (await import("./commands/safety-tofu.ts")).command,
           },
+          {
+            name: "unlearn",
+            summary: "make a model forget some answers and keep the rest",
+            load: async () => (await import("./commands/safety-unlearn.ts")).command,
+          },
         ],
       },
     ],

@@ -24,11 +24,12 @@ interface Recorded extends RecordedLoss {
 export class BatchLoss implements Disposable {
   readonly #trainee: Trainee;
   readonly #objective: Objective;
-  readonly #optimizer: Optimizer;
+  readonly #optimizer: Optimizer | undefined;
   readonly #executor: Executor;
   #recorded: Recorded | undefined;
 
-  constructor(options: { trainee: Trainee; objective: Objective; optimizer: Optimizer }) {
+  /** @param options.optimizer - what gradients are added to; not needed where nothing is trained */
+  constructor(options: { trainee: Trainee; objective: Objective; optimizer?: Optimizer }) {
     this.#trainee = options.trainee;
     this.#objective = options.objective;
     this.#optimizer = options.optimizer;
@@ -94,7 +95,7 @@ export class BatchLoss implements Disposable {
     try {
       const recorded = this.#objective.record(graph, { sequences, length }, { training });
       const { loss, metrics = {} } = recorded;
-      if (training) this.#optimizer.accumulateFrom(loss);
+      if (training) this.#optimizer?.accumulateFrom(loss);
       graph.output(loss, ...Object.values(metrics));
       this.#assertFits(graph);
       graph.allocate();

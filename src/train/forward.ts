@@ -2,6 +2,7 @@
 import { invariant } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { attendWithin } from "../model/attention.ts";
+import { untouched, type Tap } from "../model/hook-points.ts";
 import type { PhiConfig } from "../model/config.ts";
 import { phi } from "../model/phi.ts";
 import { checkpointed } from "../tensor/autograd/checkpointed.ts";
@@ -16,6 +17,8 @@ export interface ForwardOptions {
   perRow: boolean;
   /** Whether blocks are computed again for their gradients instead of keeping what they made: less memory, more time. */
   recompute?: boolean;
+  /** Sees inner values; not together with `recompute`, which makes them twice. */
+  tap?: Tap;
 }
 
 export interface RecordedForward {
@@ -29,7 +32,7 @@ export function recordForward(
   { weights, draw }: GraphWeights,
   config: PhiConfig,
   { sequences, length }: BatchShape,
-  { perRow, recompute = false }: ForwardOptions,
+  { perRow, recompute = false, tap = untouched }: ForwardOptions,
 ): RecordedForward {
   const rows = sequences * length;
   const ids = graph.input("i32", [rows], "ids");
@@ -37,7 +40,12 @@ export function recordForward(
   const mask = graph.input("f32", [perRow ? sequences : 1, 1, length, length], "mask");
   const attend = attendWithin({ batch: sequences, mask }, { fused: false });
   const around = recompute ? { around: checkpointed } : {};
-  const logits = phi(weights, config, { ids, positions, attend }, { mode: "reference", ...around });
+  const logits = phi(
+    weights,
+    config,
+    { ids, positions, attend },
+    { mode: "reference", tap, ...around },
+  );
   let masked = false;
   const fill = (batch: Batch, random: Random): void => {
     // ggml ends the process for a row that is not there.
