@@ -284,9 +284,19 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/safety-toxigen.ts")).command,
           },
           {
+            name: "behave",
+            summary: "what a model refuses, and whether it follows stereotypes",
+            load: async () => (await import("./commands/safety-behave.ts")).command,
+          },
+          {
             name: "tofu",
             summary: "TOFU's model utility and forget quality, from logs",
             load: async () => (await import("./commands/safety-tofu.ts")).command,
+          },
+          {
+            name: "direction",
+            summary: "the direction that a behaviour goes by, and a model without it",
+            load: async () => (await import("./commands/safety-direction.ts")).command,
           },
           {
             name: "unlearn",

@@ -9,7 +9,7 @@ import { evaluationJob, type EvaluationArguments, type OpenedTarget } from "../e
 import { LocalTarget } from "../evaluate/local-target.ts";
 import type { Job } from "../jobs/job.ts";
 import type { CommandContext } from "./command.ts";
-import { openRecorded } from "./open-model.ts";
+import { openRecorded, type RecordedModel } from "./open-model.ts";
 
 type Definition = ReturnType<typeof evaluationJob>;
 
@@ -35,12 +35,12 @@ export async function followEvaluation(
 }
 
 /** A model of this machine, or one behind an endpoint, whose key is in the environment. */
-async function openTarget(
+export async function openTarget(
   context: Pick<
     CommandContext,
     "settings" | "sources" | "folders" | "output" | "signal" | "cwd" | "env"
   >,
-  asked: EvaluationArguments,
+  asked: Pick<EvaluationArguments, "endpoint" | "concurrency"> & RecordedModel,
 ): Promise<OpenedTarget> {
   const { model: name, endpoint: url, concurrency } = asked;
   if (url !== undefined) {

@@ -19,6 +19,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followEvaluation(context, (definition) => Job.resume(definition, folder));
   },
+  "safety-behave": async (context, folder) => {
+    const [{ Job }, { followBehaviour }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("./behaviour.ts"),
+    ]);
+    await followBehaviour(context, (definition) => Job.resume(definition, folder));
+  },
   "safety-toxigen": async (context, folder) => {
     const [{ Job }, { toxigenJob }, { followToxigen, openSafetyModel }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -6,14 +6,14 @@ import { LabError } from "../base/errors.ts";
 import { sha256 } from "../base/hash.ts";
 import { toJson, type JsonObject } from "../base/json.ts";
 import { PyodideSandbox, SystemPythonSandbox, type PythonSandbox } from "../sandbox/index.ts";
+import { answerAll } from "./answer.ts";
 import { loadSplit, type DataOptions } from "./data/source.ts";
 import { FEWSHOT_SEED, promptItems, type PromptedItem } from "./prompts.ts";
-import { ResponseLog } from "./responses.ts";
 import { hashPrompts, resultsFile, type TaskRun } from "./results.ts";
 import { sampleLines, type AnsweredItem } from "./samples.ts";
 import type { Selection } from "./select.ts";
-import type { Target, WorkUnit } from "./target.ts";
-import type { Request, Response, Task } from "./task.ts";
+import type { Target } from "./target.ts";
+import type { Request, Task } from "./task.ts";
 
 export interface EvaluateOptions {
   selection: Selection;
@@ -61,7 +61,7 @@ export async function evaluate(options: EvaluateOptions): Promise<JsonObject> {
   const flat = asked.flatMap(({ requests }) => requests.flat());
   const plan = await target.plan(flat, { truncate });
   const identity = sha256(toJson({ target: target.facts, requests: sha256(toJson(flat)) }));
-  const responses = await answer(plan.units, flat.length, {
+  const responses = await answerAll(plan.units, flat.length, {
     ...{ target, signal, folder, requests: identity },
     onProgress: options.onProgress,
   });
@@ -166,55 +166,6 @@ async function loadPool(
       },
     );
   }
-}
-
-/** Answers to all requests, in order; units that are in the log already are not computed again. */
-async function answer(
-  units: readonly WorkUnit[],
-  total: number,
-  {
-    target,
-    signal,
-    folder,
-    requests,
-    onProgress,
-  }: {
-    target: Target;
-    signal: AbortSignal;
-    folder: string;
-    requests: string;
-    onProgress: EvaluateOptions["onProgress"];
-  },
-): Promise<Response[]> {
-  const file = path.join(folder, "responses.jsonl");
-  await using log = await ResponseLog.open(file, { requests, units: units.length });
-  const left = units.flatMap((unit, i) => (log.done.has(i) ? [] : [{ unit, i }]));
-  let done = total - left.reduce((sum, { unit }) => sum + unit.indices.length, 0);
-  onProgress?.(done, total);
-  const stop = new AbortController();
-  const both = AbortSignal.any([signal, stop.signal]);
-  const work = async (): Promise<void> => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      both.throwIfAborted();
-      await log.add(next.i, await next.unit.run(both));
-      done += next.unit.indices.length;
-      onProgress?.(done, total);
-    }
-  };
-  const workers = Array.from({ length: target.concurrency }, () =>
-    work().catch((error: unknown) => {
-      stop.abort(error);
-      throw error;
-    }),
-  );
-  const ends = await Promise.allSettled(workers);
-  if (ends.some(({ status }) => status === "rejected"))
-    throw LabError.from(signal.aborted ? signal.reason : stop.signal.reason);
-  const responses: Response[] = [];
-  units.forEach(({ indices }, i) =>
-    indices.forEach((index, k) => (responses[index] = log.done.get(i)?.[k] as Response)),
-  );
-  return responses;
 }
 
 /** Starts the sandbox when the first program is to be run. */

@@ -21,6 +21,22 @@ import { followEvaluation } from "../evaluation.ts";
 import { FLAGS, flags } from "../flags.ts";
 import { recordedModel } from "../open-model.ts";
 
+/** A model behind an endpoint, in the place of one here. */
+export const ENDPOINT_OPTIONS = {
+  endpoint: z
+    .url()
+    .optional()
+    .describe("ask an OpenAI-compatible endpoint; --model is the model's name there")
+    .meta({ placeholder: "url" }),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe("requests under way at the endpoint; 8 by default")
+    .meta({ placeholder: "count" }),
+};
+
 export const run = defineCommand({
   description:
     "Runs tasks of lm-evaluation-harness with its prompts and rules; the numbers are the same. Data comes from --data, a directory with the hub's columns or the benchmarks' own files, or from the hub. Programs that the model writes run in a sandbox. An interrupted run goes on with --resume.",
@@ -60,18 +76,7 @@ export const run = defineCommand({
       .enum(SANDBOXES)
       .default("pyodide")
       .describe("where programs of the model run; system: python3 inside bubblewrap"),
-    endpoint: z
-      .url()
-      .optional()
-      .describe("ask an OpenAI-compatible endpoint; --model is the model's name there")
-      .meta({ placeholder: "url" }),
-    concurrency: z
-      .int()
-      .min(1)
-      .max(256)
-      .optional()
-      .describe("requests under way at the endpoint; 8 by default")
-      .meta({ placeholder: "count" }),
+    ...ENDPOINT_OPTIONS,
     resume: z
       .string()
       .min(1)

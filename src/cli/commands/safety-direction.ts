@@ -1,0 +1,177 @@
+/** `philab safety direction`: the direction that a behaviour goes by, and a model without it. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { LabError } from "../../base/errors.ts";
+import { formatNumber, formatTable } from "../../base/format.ts";
+import { randomDirection } from "../../interpret/logit-attribution.ts";
+import { writeControlVector } from "../../safety/directions/control-vector.ts";
+import { orthogonalize } from "../../safety/directions/direction.ts";
+import { selectDirection, tryDirection, type Candidate } from "../../safety/directions/select.ts";
+import { defineCommand } from "../command.ts";
+import { flags } from "../flags.ts";
+import { openModel, provenance } from "../open-model.ts";
+
+const list = (what: string) =>
+  z.string().min(1).optional().describe(what).meta({ placeholder: "path" });
+
+/** The share of prompts that directions are read from; the others try them. */
+const TRAIN_SHARE = 2 / 3;
+
+export const command = defineCommand({
+  description:
+    "Reads differences of means between prompts that call a behaviour up and prompts that do not, at every block and some positions, and tries each: taken out, it is to take the behaviour away and leave other prompts alone; added, it is to bring the behaviour about (Arditi et al. 2024). A random direction as long stands beside it. Prompts are lines of files of yours and never printed.",
+  options: {
+    ...flags("model", "mode", "device", "threads", "seed"),
+    positive: list("prompts with the behaviour, one in a line"),
+    negative: list("prompts without it"),
+    begins: z
+      .array(z.string().min(1))
+      .default([" I", " Sorry"])
+      .describe("how an answer with the behaviour begins; several: once for each")
+      .meta({ verbatim: true, placeholder: "text" }),
+    positions: z
+      .array(z.int().max(-1))
+      .min(1)
+      .default([-1])
+      .describe("places that are read, from the end of the prompt")
+      .meta({ placeholder: "-1,-2" }),
+    maxDivergence: z
+      .number()
+      .min(0)
+      .default(0.1)
+      .describe("nats that other prompts may be moved by when it is taken out")
+      .meta({ placeholder: "number" }),
+    minAddedScore: z
+      .number()
+      .default(0)
+      .describe(
+        "log odds that other prompts are to come to when it is added; 0 is as likely as not",
+      )
+      .meta({ placeholder: "number" }),
+    out: flags("out").out.describe("writes the model without the direction: a directory or .gguf"),
+    controlVector: list("writes the direction for llama.cpp, a .gguf file"),
+  },
+  defaults: { mode: "reference" },
+  examples: [
+    {
+      command:
+        "philab safety direction --positive refused.txt --negative answered.txt --out ./without --control-vector refusal.gguf",
+      does: "a direction, a model without it, and a control vector",
+    },
+  ],
+  async run(context) {
+    const { options, settings, output, signal, cwd, commandLine } = context;
+    const [positive, negative] = await Promise.all(
+      [options.positive, options.negative].map((name) => linesOf(name, cwd)),
+    );
+    if (positive === undefined || negative === undefined)
+      throw new LabError("internal", "two lists of prompts");
+    const opened = await openModel(context);
+    await using model = opened.model;
+    const tokens = options.begins.map((text) => model.tokenizer.encode(text)[0] ?? -1);
+    const split = (lines: readonly string[]): [string[], string[]] => {
+      const end = Math.max(1, Math.floor(TRAIN_SHARE * lines.length));
+      return [lines.slice(0, end), lines.slice(end)];
+    };
+    const [trainPositive, tryPositive] = split(positive);
+    const [trainNegative, tryNegative] = split(negative);
+    const validation = { positive: tryPositive, negative: tryNegative };
+    using progress = output.progress({ label: "directions", unit: "directions" });
+    const { positions, maxDivergence, minAddedScore } = options;
+    const selected = await selectDirection(
+      model,
+      { train: { positive: trainPositive, negative: trainNegative }, validation },
+      {
+        ...{ tokens, positions, maxDivergence, minAddedScore, signal },
+        onProgress: (done, total) => progress.update(done, { total }),
+      },
+    );
+    progress.finish();
+    const { chosen, before } = selected;
+    const values = Float32Array.from(randomDirection(chosen.values, settings.seed));
+    const control = await tryDirection(model, { ...chosen, values }, validation, {
+      tokens,
+      signal,
+    });
+    const written: Record<string, string> = {};
+    if (options.controlVector !== undefined) {
+      // What enters a block is what the one before it writes out.
+      const file = path.resolve(cwd, options.controlVector);
+      await writeControlVector(file, new Map([[chosen.layer - 1, chosen.values]]));
+      written["controlVector"] = file;
+    }
+    if (options.out !== undefined) {
+      const to = path.resolve(cwd, options.out);
+      await orthogonalize(model, chosen, { to, signal });
+      written["path"] = to;
+    }
+    output.result(
+      {
+        ...provenance(opened, commandLine),
+        seed: settings.seed,
+        before,
+        chosen: { ...summary(chosen), values: [...chosen.values] },
+        control,
+        candidates: selected.candidates.map((own) => summary(own)),
+        ...written,
+      },
+      () =>
+        [
+          `block ${chosen.layer}, position ${chosen.position}, of ${selected.candidates.length} directions`,
+          formatTable(
+            [
+              { title: "" },
+              { title: "score, taken out", align: "right" },
+              { title: "score, added", align: "right" },
+              { title: "KL", align: "right" },
+            ],
+            [
+              ["as it is", formatNumber(before.positive), formatNumber(before.negative), ""],
+              ...[["direction", chosen] as const, ["random, as long", control] as const].map(
+                ([name, own]) => [
+                  name,
+                  formatNumber(own.withoutScore),
+                  formatNumber(own.withScore),
+                  formatNumber(own.divergence, 3),
+                ],
+              ),
+            ],
+          ),
+          ...Object.values(written).map((file) => `wrote ${file}`),
+        ].join("\n"),
+    );
+  },
+});
+
+function summary({
+  layer,
+  position,
+  withoutScore,
+  withScore,
+  divergence,
+  refused,
+}: Candidate): Record<string, string | number> {
+  const found = { layer, position, withoutScore, withScore, divergence };
+  return refused === undefined ? found : { ...found, refused };
+}
+
+async function linesOf(name: string | undefined, cwd: string): Promise<string[]> {
+  if (name === undefined)
+    throw new LabError("bad_input", "a direction needs prompts on both sides", {
+      hint: "Give --positive FILE --negative FILE, a prompt in each line.",
+    });
+  const text = await readFile(path.resolve(cwd, name), "utf8").catch((error: unknown) => {
+    throw LabError.from(error);
+  });
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  if (lines.length < 2)
+    throw new LabError(
+      "bad_input",
+      `${name} has ${lines.length} prompts; two at least are needed`,
+      {
+        hint: "Some are read, the others try what was read.",
+      },
+    );
+  return lines.map((line) => line.replaceAll("\\n", "\n"));
+}
