@@ -94,10 +94,13 @@ describe("philab safety direction", () => {
       "-50",
       "--json",
     ];
-    const out = ["--out", "./without", "--control-vector", "mary.gguf"];
+    await file("others.txt", (noun) => `The ${noun} is near.`);
+    const out = ["--texts", "others.txt", "--out", "./without", "--control-vector", "mary.gguf"];
     const ran = await philab([...argv, ...options, ...out], { cwd: folder });
     expect(ran.exit, ran.err).toBe(0);
-    const { chosen, before, control } = json(ran) as Record<string, Record<string, number>>;
+    const { chosen, before, control, loss } = json(ran) as Record<string, Record<string, number>>;
+    expect(loss?.["before"]).toBeGreaterThan(0);
+    expect(loss?.["direction"]).not.toBe(loss?.["before"]);
     expect(chosen?.["withoutScore"]).toBeLessThan(before?.["positive"] ?? 0);
     expect(chosen?.["withoutScore"]).toBeLessThan(control?.["withoutScore"] ?? 0);
     const prompt = "When Mary and John went to the store, John gave a book to";

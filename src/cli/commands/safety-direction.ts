@@ -6,7 +6,8 @@ import { LabError } from "../../base/errors.ts";
 import { formatNumber, formatTable } from "../../base/format.ts";
 import { randomDirection } from "../../interpret/logit-attribution.ts";
 import { writeControlVector } from "../../safety/directions/control-vector.ts";
-import { orthogonalize } from "../../safety/directions/direction.ts";
+import { textsLoss } from "../../safety/directions/cost.ts";
+import { ablation, orthogonalize } from "../../safety/directions/direction.ts";
 import { selectDirection, tryDirection, type Candidate } from "../../safety/directions/select.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
@@ -49,6 +50,7 @@ export const command = defineCommand({
         "log odds that other prompts are to come to when it is added; 0 is as likely as not",
       )
       .meta({ placeholder: "number" }),
+    texts: list("texts of other kinds, one in a line: how much less likely they become"),
     out: flags("out").out.describe("writes the model without the direction: a directory or .gguf"),
     controlVector: list("writes the direction for llama.cpp, a .gguf file"),
   },
@@ -94,6 +96,15 @@ export const command = defineCommand({
       tokens,
       signal,
     });
+    const texts = options.texts === undefined ? [] : await linesOf(options.texts, cwd);
+    const loss =
+      texts.length === 0
+        ? undefined
+        : {
+            before: await textsLoss(model, texts, [], { signal }),
+            direction: await textsLoss(model, texts, ablation(chosen), { signal }),
+            random: await textsLoss(model, texts, ablation({ values }), { signal }),
+          };
     const written: Record<string, string> = {};
     if (options.controlVector !== undefined) {
       // What enters a block is what the one before it writes out.
@@ -113,6 +124,7 @@ export const command = defineCommand({
         before,
         chosen: { ...summary(chosen), values: [...chosen.values] },
         control,
+        ...(loss === undefined ? {} : { loss }),
         candidates: selected.candidates.map((own) => summary(own)),
         ...written,
       },
@@ -138,6 +150,11 @@ export const command = defineCommand({
               ),
             ],
           ),
+          ...(loss === undefined
+            ? []
+            : [
+                `loss of other texts ${formatNumber(loss.before)}; without the direction ${formatNumber(loss.direction)}, without a random one ${formatNumber(loss.random)} nats per token`,
+              ]),
           ...Object.values(written).map((file) => `wrote ${file}`),
         ].join("\n"),
     );
