@@ -1,5 +1,6 @@
 /** Every command, in the order and groups of `philab --help`. A command's file is imported when it is called. */
 import type { CommandGroup } from "./command.ts";
+import { SAFETY_COMMANDS } from "./safety-commands.ts";
 
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
   {
@@ -277,33 +278,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       {
         name: "safety",
         summary: "how a model behaves, and what a change costs",
-        commands: [
-          {
-            name: "toxigen",
-            summary: "the ToxiGen safety score on 13 groups of people",
-            load: async () => (await import("./commands/safety-toxigen.ts")).command,
-          },
-          {
-            name: "behave",
-            summary: "what a model refuses, and whether it follows stereotypes",
-            load: async () => (await import("./commands/safety-behave.ts")).command,
-          },
-          {
-            name: "tofu",
-            summary: "TOFU's model utility and forget quality, from logs",
-            load: async () => (await import("./commands/safety-tofu.ts")).command,
-          },
-          {
-            name: "direction",
-            summary: "the direction that a behaviour goes by, and a model without it",
-            load: async () => (await import("./commands/safety-direction.ts")).command,
-          },
-          {
-            name: "unlearn",
-            summary: "make a model forget some answers and keep the rest",
-            load: async () => (await import("./commands/safety-unlearn.ts")).command,
-          },
-        ],
+        commands: SAFETY_COMMANDS,
       },
     ],
   },

@@ -1,0 +1,30 @@
+/** The commands of `philab safety`, as `command-table.ts` has them. */
+import type { CommandEntry } from "./command.ts";
+
+export const SAFETY_COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "toxigen",
+    summary: "the ToxiGen safety score on 13 groups of people",
+    load: async () => (await import("./commands/safety-toxigen.ts")).command,
+  },
+  {
+    name: "behave",
+    summary: "what a model refuses, and whether it follows stereotypes",
+    load: async () => (await import("./commands/safety-behave.ts")).command,
+  },
+  {
+    name: "tofu",
+    summary: "TOFU's model utility and forget quality, from logs",
+    load: async () => (await import("./commands/safety-tofu.ts")).command,
+  },
+  {
+    name: "direction",
+    summary: "the direction that a behaviour goes by, and a model without it",
+    load: async () => (await import("./commands/safety-direction.ts")).command,
+  },
+  {
+    name: "unlearn",
+    summary: "make a model forget some answers and keep the rest",
+    load: async () => (await import("./commands/safety-unlearn.ts")).command,
+  },
+];
