@@ -192,6 +192,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/data-mix.ts")).mix,
           },
           {
+            name: "report",
+            summary: "a corpus as a page: card, stages, samples, hits on benchmarks",
+            load: async () => (await import("./commands/data-report.ts")).report,
+          },
+          {
             name: "run",
             summary: "the stages of a recipe, all shards or one of them",
             load: async () => (await import("./commands/data.ts")).run,

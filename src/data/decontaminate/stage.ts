@@ -14,7 +14,7 @@ import { unitsOf, Vocabulary } from "./program.ts";
 
 const METHODS = ["ngram", "ast", "embedding"] as const;
 /** The levels of the Phi-1 report; hits are kept from the lowest on, so that subsets at each can be told. */
-const TAU_LEVELS = [0.95, 0.9, 0.85, 0.8] as const;
+export const TAU_LEVELS = [0.95, 0.9, 0.85, 0.8] as const;
 
 export const decontaminateOptions = z.strictObject({
   benchmarks: z
