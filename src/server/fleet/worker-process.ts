@@ -139,7 +139,8 @@ export class WorkerProcess {
 
   #explain(how: string): string {
     const lines = this.#stderr.split("\n").map((line) => line.trim());
-    const why = lines.find((line) => /GGML_ASSERT|error|abort/i.test(line));
+    const isNodes = /^\(node:\d+\)|^\(Use `node /; // its warnings
+    const why = lines.find((line) => /GGML_ASSERT|error|abort/i.test(line) && !isNodes.test(line));
     return why === undefined ? how : `${how}: ${why.slice(0, 300)}`;
   }
 }

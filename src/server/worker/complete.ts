@@ -1,4 +1,5 @@
 /** Texts that continue prompts, as choices of one request. */
+import { setMaxListeners } from "node:events";
 import type { FinishReason } from "../../generate/generate.ts";
 import type { Prompt } from "../../generate/language-model.ts";
 import type { Alternative } from "../../generate/sampler.ts";
@@ -84,6 +85,7 @@ export async function complete(
   // One choice that fails ends the others.
   const stop = new AbortController();
   const signal = AbortSignal.any([outer, stop.signal]);
+  setMaxListeners(prompts.length * n, signal); // each text listens
   const write = async (choice: number): Promise<void> => {
     const prompt = ids[Math.floor(choice / n)] as readonly number[];
     // The start token is no part of a text that was sent.
