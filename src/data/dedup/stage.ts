@@ -11,7 +11,7 @@ import { idHash, readSurveys, writeSurvey } from "./survey.ts";
 const count = z.int().min(1);
 
 export const dedupOptions = z.strictObject({
-  near: z.boolean().default(true).describe("also near duplicates, not only equal texts"),
+  near: z.boolean().default(true).describe("take out near duplicates beside equal texts"),
   ngram: count.max(20).default(3).describe("words of a shingle").meta({ placeholder: "count" }),
   bands: count.max(512).default(80).describe("bands of the LSH").meta({ placeholder: "count" }),
   rows: count.max(64).default(3).describe("values of a band").meta({ placeholder: "count" }),
