@@ -30,6 +30,8 @@ const { out, "python-library": pythonLibrary, "python-docs": pythonDocs } = valu
 if (out === undefined || pythonLibrary === undefined || pythonDocs === undefined)
   throw new Error("--out, --python-library and --python-docs are needed");
 
+type Trained = Awaited<ReturnType<typeof startTraining>>;
+
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 
@@ -79,6 +81,8 @@ async function train({ name, arm, size, seed, rateFactor }: RunPlan) {
           ...{ runsFolder, name, arguments: options, provenance: {} },
         })
       : await Job.resume(pretrainJob(), path.join(runsFolder, existing));
+  // Trained, but stopped before it was measured.
+  if (job.record.state === "done") return describe(job.record.result as unknown as Trained);
   const trained = await startTraining(job, { signal: stop.signal }).catch((error: unknown) => {
     if (!stop.signal.aborted) throw error;
     note(`${name} is stopped; the same command goes on with it`);
@@ -86,7 +90,12 @@ async function train({ name, arm, size, seed, rateFactor }: RunPlan) {
   });
   if (trained === undefined) return undefined;
   // Only the model is needed from here on.
-  await rm(path.join(job.folder, "checkpoints"), { recursive: true, force: true });
+  for (const name of await readdir(job.folder))
+    if (name.startsWith("checkpoint-")) await rm(path.join(job.folder, name), { recursive: true });
+  return describe(trained);
+}
+
+async function describe(trained: Trained): Promise<Trained & { parameters: number }> {
   const bytes = (await readFile(path.join(trained.path, "model.safetensors"))).length;
   return { ...trained, parameters: Math.round(bytes / 4) };
 }
