@@ -44,7 +44,7 @@ export {
   type AnsweredPrompt,
   type HeadAt,
 } from "./ablation.ts";
-export { patchSweep, type PatchOptions, type PatchSweep } from "./patching.ts";
+export { patchSweep, type PatchedValue, type PatchOptions, type PatchSweep } from "./patching.ts";
 export { HEAD_SITES, PATCH_SITES, type PatchedAxes, type PatchSite } from "./sites.ts";
 export {
   attributionPatch,

@@ -39,6 +39,18 @@ export interface PatchOptions {
   seed?: number;
   signal?: AbortSignal | undefined;
   onProgress?: (done: number, total: number) => void;
+  /** Called once, when what is not patched has been measured. */
+  onBegin?: (begun: Pick<PatchSweep, "axes" | "shape" | "layers" | "baselines">) => void;
+  /** Called with values that will not change any more; with several pairs they come while the last is swept. */
+  onValues?: (found: readonly PatchedValue[]) => void;
+}
+
+/** A value before the sweep is whole. */
+export interface PatchedValue {
+  of: "values" | "control";
+  /** Its place, row-major by the sweep's axes. */
+  index: number;
+  value: number;
 }
 
 export interface PatchSweep {
@@ -74,6 +86,9 @@ export async function patchSweep(
   const random = new Random(seed);
   const total = pairs.length * cells.length * (control ? 2 : 1);
   let done = 0;
+  const sizes = { layer: layers.length, position: positions, head: config.heads };
+  const axes = ["layer", ...over.split("+")];
+  const shape = axes.map((axis) => sizes[axis as keyof typeof sizes]);
 
   const sums = { values: new Float64Array(cells.length), control: new Float64Array(cells.length) };
   const baselines: Baselines = { clean: 0, corrupted: 0 };
@@ -88,40 +103,51 @@ export async function patchSweep(
     const [clean, corrupted] = direction === "denoise" ? [source, target] : [target, source];
     baselines.clean += measured(clean.logits[0]);
     baselines.corrupted += measured(corrupted.logits[0]);
+    const isLast = pair === pairs.at(-1);
+    if (isLast) {
+      assertApart(baselines);
+      options.onBegin?.({ axes, shape, layers, baselines: { ...baselines } });
+    }
     const run = async (
-      into_: Float64Array,
+      of: PatchedValue["of"],
       valueOf: (hook: HookName) => Captured,
     ): Promise<void> => {
+      const sum = sums[of];
       const found = await measureVariants(
         model,
         { ids: into, answers: pair, metric },
         cells.map((cell) => [editOf(cell, site, valueOf)]),
         {
           ...signalOf(options),
-          onDone: (count) => options.onProgress?.(done + count, total),
+          onDone: (count, fresh) => {
+            options.onProgress?.(done + count, total);
+            if (!isLast) return;
+            const final = (i: number, value: number): number =>
+              normalize((sum[i] as number) + value / pairs.length, baselines);
+            options.onValues?.(
+              fresh.map(({ variant: index, value }) => ({ of, index, value: final(index, value) })),
+            );
+          },
         },
       );
       done += cells.length;
-      found.forEach((value, i) => (into_[i] = (into_[i] as number) + value / pairs.length));
+      found.forEach((value, i) => (sum[i] = (sum[i] as number) + value / pairs.length));
     };
-    await run(sums.values, (hook) => source.get(hook));
+    await run("values", (hook) => source.get(hook));
     if (!control) continue;
     const moved = new Map(
       capture.map((hook) => [hook, movedAtRandom(target.get(hook), source.get(hook), random)]),
     );
-    await run(sums.control, (hook) => moved.get(hook) as Captured);
+    await run("control", (hook) => moved.get(hook) as Captured);
   }
-  assertApart(baselines);
   const recovered = (sum: Float64Array): Float64Array =>
     sum.map((value) => normalize(value, baselines));
-  const sizes = { layer: layers.length, position: positions, head: config.heads };
-  const axes = ["layer", ...over.split("+")];
   return {
     site,
     direction,
     metric,
     axes,
-    shape: axes.map((axis) => sizes[axis as keyof typeof sizes]),
+    shape,
     layers,
     values: recovered(sums.values),
     control: control ? recovered(sums.control) : undefined,

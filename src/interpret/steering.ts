@@ -104,7 +104,7 @@ export interface DoseResponse {
 /** What each strength does to prompts with known answers. */
 export async function doseResponse(
   model: LanguageModel,
-  vector: SteeringVector,
+  vector: Pick<SteeringVector, "layer" | "values">,
   prompts: readonly (Answers & { clean: readonly number[] })[],
   {
     strengths = [-2, -1, -0.5, 0, 0.5, 1, 2],

@@ -21,8 +21,12 @@ export interface SweepOptions extends AdapterChoice {
   variants: readonly (readonly Edit[])[];
   metric: Metric;
   signal?: AbortSignal;
-  /** Called as variants are done. */
-  onProgress?: (done: { variants: number; total: number }) => void;
+  /** Called as variants are done, with those that just were. */
+  onProgress?: (done: {
+    variants: number;
+    total: number;
+    found: readonly { variant: number; value: number }[];
+  }) => void;
 }
 
 export interface Sweep {
@@ -109,7 +113,11 @@ export async function sweep(
       values[index] = found[v] as number;
       cost.computed += (ids.length - start.position) * (config.layers - start.layer);
     });
-    onProgress?.({ variants: (done += batch.length), total: variants.length });
+    onProgress?.({
+      variants: (done += batch.length),
+      total: variants.length,
+      found: batch.map(({ index }) => ({ variant: index, value: values[index] as number })),
+    });
   }
   return { text: value, values, cost };
 }

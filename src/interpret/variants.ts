@@ -8,10 +8,16 @@ import { sweep } from "./sweep.ts";
 /** Tokens that are computed together at most. */
 const ROWS_AT_ONCE = 512;
 
+/** The metric under one set of edits. */
+export interface Found {
+  variant: number;
+  value: number;
+}
+
 export interface VariantOptions {
   signal?: AbortSignal | undefined;
-  /** Called with how many sets of edits are done. */
-  onDone?: ((done: number) => void) | undefined;
+  /** Called with how many sets of edits are done, and what was just found. */
+  onDone?: ((done: number, found: readonly Found[]) => void) | undefined;
 }
 
 /** The metric as one that the engine computes itself; undefined where it has several answers on a side. */
@@ -40,7 +46,7 @@ export async function measureVariants(
       variants,
       metric: ofEngine,
       ...options,
-      onProgress: ({ variants: done }) => onDone?.(done),
+      onProgress: ({ variants: done, found }) => onDone?.(done, found),
     });
     return [...values];
   }
@@ -55,8 +61,12 @@ export async function measureVariants(
         ...options,
       },
     );
-    found.push(...logits.map((own) => measure(own, answers, metric)));
-    onDone?.(found.length);
+    const values = logits.map((own) => measure(own, answers, metric));
+    found.push(...values);
+    onDone?.(
+      found.length,
+      values.map((value, i) => ({ variant: start + i, value })),
+    );
   }
   return found;
 }

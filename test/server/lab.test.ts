@@ -7,17 +7,15 @@ import { LanguageModel } from "../../src/generate/language-model.ts";
 import {
   attentionPatterns,
   detectHeads,
+  logitAttribution,
   logitLens,
-  patchSweep,
-  steeringVector,
 } from "../../src/interpret/index.ts";
 import { Job, defineJob } from "../../src/jobs/job.ts";
 import { maxDifference, readTensors } from "../support/golden.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { binaryOf, eventsOf, startServer, type TestServer } from "../support/server.ts";
 
 const bundled = new URL("../../models/phi-micro", import.meta.url).pathname;
 const CLEAN = "When Mary and John went to the store, John gave a book to";
-const CORRUPTED = "When Mary and John went to the store, Mary gave a book to";
 const AT = "blocks.2.hook_resid_post";
 
 let server: TestServer;
@@ -36,13 +34,6 @@ async function ask<T>(route: string, body: object): Promise<T> {
   const text = await response.text();
   expect(response.status, text).toBe(200);
   return JSON.parse(text) as T;
-}
-
-/** The events of a stream, without the last. */
-async function eventsOf(response: Response): Promise<Record<string, unknown>[]> {
-  const lines = (await response.text()).split("\n").filter((line) => line.startsWith("data: "));
-  expect(lines.pop()).toBe("data: [DONE]");
-  return lines.map((line) => JSON.parse(line.slice(6)) as Record<string, unknown>);
 }
 
 describe("captures", () => {
@@ -101,16 +92,10 @@ describe("analyses", () => {
 
   it("attention: patterns as binary behind a JSON header", async () => {
     const response = await server.post("/v1/lab/attention", { prompt: CLEAN, layers: [1, 3] });
-    const bytes = Buffer.from(await response.arrayBuffer());
-    const length = Number(bytes.readBigUInt64LE(0));
-    const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as {
-      pattern: { shape: number[] };
-      __metadata__: { heads: string; tokens: string };
-    };
+    const { header, body } = await binaryOf(response);
     const { heads, ids } = await attentionPatterns(model, CLEAN, { layers: [1, 3] });
     expect(header.pattern.shape).toEqual([10, ids.length, ids.length]);
-    expect(length % 8).toBe(0);
-    const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset + 8 + length));
+    const values = new Float32Array(body);
     heads.forEach(({ pattern }, i) => {
       const own = values.subarray(i * ids.length ** 2, (i + 1) * ids.length ** 2);
       expect(maxDifference(own, pattern)).toBe(0);
@@ -125,74 +110,52 @@ describe("analyses", () => {
     ).toContain(CLEAN);
   });
 
+  it("attention: as bytes, and smaller, with the largest value of every square", async () => {
+    const { heads, ids } = await attentionPatterns(model, CLEAN);
+    const whole = await server.post("/v1/lab/attention", { prompt: CLEAN, dtype: "u8" });
+    const bytes = new Uint8Array((await binaryOf(whole)).body);
+    expect(bytes).toHaveLength(heads.length * ids.length ** 2);
+    heads.forEach(({ pattern }, i) => {
+      const own = bytes.subarray(i * ids.length ** 2, (i + 1) * ids.length ** 2);
+      expect(maxDifference([...own], [...pattern.map((share) => 255 * share)])).toBeLessThan(0.501);
+    });
+    const small = await server.post("/v1/lab/attention", { prompt: CLEAN, size: 8 });
+    const { header, body } = await binaryOf(small);
+    const square = Number(header.__metadata__.square);
+    const rows = Math.ceil(ids.length / square);
+    expect(rows).toBeLessThanOrEqual(8);
+    expect(header.pattern.shape).toEqual([heads.length, rows, rows]);
+    const pooled = new Float32Array(body);
+    const expected = new Float32Array(pooled.length);
+    heads.forEach(({ pattern }, i) => {
+      pattern.forEach((share, j) => {
+        const [row, column] = [Math.floor(j / ids.length), j % ids.length];
+        const at = Math.floor(row / square) * rows + Math.floor(column / square) + i * rows ** 2;
+        expected[at] = Math.max(expected[at] ?? 0, share);
+      });
+    });
+    expect(maxDifference(pooled, expected)).toBe(0);
+  });
+
+  it("attribute: what wrote the answer, the largest parts and the sum of the others", async () => {
+    const options = { answer: " Mary", against: " John", unit: "neuron", position: -1 } as const;
+    const expected = await logitAttribution(model, CLEAN, options);
+    const found = await ask<typeof expected & { others: { count: number; value: number } }>(
+      "attribute",
+      { prompt: CLEAN, ...options, limit: 20 },
+    );
+    const largest = [...expected.parts].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+    const labels = largest.slice(0, 20).map(({ label }) => label);
+    expect(found.parts.map(({ label }) => label).sort()).toEqual(labels.sort());
+    expect(found).toMatchObject({ answer: " Mary", against: " John", logit: expected.logit });
+    expect(found.others.count).toBe(expected.parts.length - 20);
+    const sum = found.parts.reduce((total, { value }) => total + value, found.others.value);
+    expect(sum + found.constant).toBeCloseTo(expected.logit, 3);
+  });
+
   it("heads: what kind each one is", async () => {
     const { heads } = await ask<{ heads: unknown[] }>("heads", { prompt: CLEAN });
     expect(heads).toEqual(JSON.parse(JSON.stringify(await detectHeads(model, CLEAN))));
-  });
-
-  it("patch: what comes back, with how far it is where that is wanted", async () => {
-    const body = {
-      clean: CLEAN,
-      corrupted: CORRUPTED,
-      answer: " Mary",
-      against: " John",
-      site: "z",
-      control: false,
-    };
-    const found = await ask<{ values: number[]; shape: number[] }>("patch", body);
-    const [right = 0, wrong = 0] = [" Mary", " John"].map(
-      (text) => model.tokenizer.encode(text)[0],
-    );
-    const pair = {
-      clean: [...model.promptIds(CLEAN)],
-      corrupted: [...model.promptIds(CORRUPTED)],
-      right: [right],
-      wrong: [wrong],
-    };
-    const sweep = await patchSweep(model, [pair], { site: "z", control: false });
-    expect(found.shape).toEqual(sweep.shape);
-    expect(maxDifference(found.values, [...sweep.values])).toBe(0);
-    const events = await eventsOf(await server.post("/v1/lab/patch", { ...body, stream: true }));
-    expect(events.at(-1)).toMatchObject({ result: { values: found.values } });
-    expect(events.length).toBeGreaterThan(1);
-  });
-
-  it("steering: a direction, and a text that is generated with it", async () => {
-    const positive = ["def f(x):", "def g(xs):"];
-    const negative = ["When Mary", "Tom and Anna"];
-    const vector = await ask<{ values: number[]; at: typeof AT; norm: number }>("vector", {
-      positive,
-      negative,
-      layer: 2,
-    });
-    const expected = await steeringVector(model, { positive, negative }, { layer: 2 });
-    expect(maxDifference(vector.values, expected.values)).toBe(0);
-    const edits = [{ at: vector.at, op: "add", value: vector.values, scale: 4 } as const];
-    const generate = async (body: object) => {
-      const events = await eventsOf(
-        await server.post("/v1/lab/generate", {
-          prompt: CLEAN,
-          temperature: 0,
-          max_tokens: 8,
-          ...body,
-        }),
-      );
-      return events
-        .slice(0, -1)
-        .map(({ text }) => text as string)
-        .join("");
-    };
-    const steered = await generate({ edits });
-    const same = await model.complete(CLEAN, { temperature: 0, maxTokens: 8, edits });
-    expect(steered).toBe(same.text);
-    const plain = await server.client.completions.create({
-      model: "phi-micro",
-      prompt: CLEAN,
-      temperature: 0,
-      max_tokens: 8,
-    });
-    expect(await generate({})).toBe(plain.choices[0]?.text);
-    expect(steered).not.toBe(plain.choices[0]?.text);
   });
 });
 

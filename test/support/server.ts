@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import OpenAI from "openai";
+import { expect } from "vitest";
 import { resolveModelReference } from "../../src/catalog/reference.ts";
 import { homeFolders } from "../../src/base/settings.ts";
 import { serve, type RunningServer, type ServeOptions } from "../../src/server/serve.ts";
@@ -54,4 +55,27 @@ export async function startServer({
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** The header and the values of a binary answer. */
+export async function binaryOf(response: Response): Promise<{
+  header: {
+    pattern: { shape: number[] };
+    __metadata__: { heads: string; tokens: string; square: string };
+  };
+  body: ArrayBuffer;
+}> {
+  expect(response.status).toBe(200);
+  const bytes = await response.arrayBuffer();
+  const length = Number(new DataView(bytes).getBigUint64(0, true));
+  expect(length % 8).toBe(0);
+  const header = JSON.parse(Buffer.from(bytes, 8, length).toString()) as never;
+  return { header, body: bytes.slice(8 + length) };
+}
+
+/** The events of a stream, without the last. */
+export async function eventsOf(response: Response): Promise<Record<string, unknown>[]> {
+  const lines = (await response.text()).split("\n").filter((line) => line.startsWith("data: "));
+  expect(lines.pop()).toBe("data: [DONE]");
+  return lines.map((line) => JSON.parse(line.slice(6)) as Record<string, unknown>);
 }

@@ -6,7 +6,9 @@ import { promptsOf, samplingOf } from "../openai/schemas.ts";
 import { BINARY_TYPE, binaryAnswer, fileAnswer } from "./binary.ts";
 import {
   attentionRequest,
+  attributeRequest,
   captureRequest,
+  doseRequest,
   generateRequest,
   headsRequest,
   lensRequest,
@@ -43,18 +45,14 @@ const lens = defineRoute({
 const attention = defineRoute({
   method: "POST",
   path: "/v1/lab/attention",
-  summary: "Where heads look: patterns [heads, queries, keys] as f32 behind a JSON header",
+  summary: "Where heads look: patterns [heads, queries, keys] as f32 or u8 behind a JSON header",
   body: attentionRequest,
   answers: [BINARY_TYPE],
   async handle({ fleet, signal }, { model: name, ...body }) {
     const { model, adapter } = await fleet.use(name ?? undefined);
-    const { values, heads, tokens } = await model.call(
-      "labAttention",
-      { ...body, adapter },
-      { signal },
-    );
-    const shape = [heads.length, tokens.length, tokens.length];
-    return binaryAnswer("pattern", { values, shape, metadata: { heads, tokens } });
+    const args = { ...body, adapter };
+    const { values, shape, ...metadata } = await model.call("labAttention", args, { signal });
+    return binaryAnswer("pattern", { values, shape, metadata });
   },
 });
 
@@ -67,6 +65,18 @@ const heads = defineRoute({
   async handle({ fleet, signal }, { model: name, ...body }) {
     const { model, adapter } = await fleet.use(name ?? undefined);
     return json({ heads: await model.call("labHeads", { ...body, adapter }, { signal }) });
+  },
+});
+
+const attribute = defineRoute({
+  method: "POST",
+  path: "/v1/lab/attribute",
+  summary: "What wrote an answer: its logit as a sum over heads, MLPs or neurons",
+  body: attributeRequest,
+  answers: [JSON_TYPE],
+  async handle({ fleet, signal }, { model: name, ...body }) {
+    const { model, adapter } = await fleet.use(name ?? undefined);
+    return json(await model.call("labAttribute", { ...body, adapter }, { signal }));
   },
 });
 
@@ -104,6 +114,18 @@ const vector = defineRoute({
   },
 });
 
+const dose = defineRoute({
+  method: "POST",
+  path: "/v1/lab/dose",
+  summary: "What a direction does at each strength, beside random directions of equal length",
+  body: doseRequest,
+  answers: [JSON_TYPE],
+  async handle({ fleet, signal }, { model: name, ...body }) {
+    const { model, adapter } = await fleet.use(name ?? undefined);
+    return json(await model.call("labDose", { ...body, adapter }, { signal }));
+  },
+});
+
 const generate = defineRoute({
   method: "POST",
   path: "/v1/lab/generate",
@@ -132,5 +154,5 @@ function json(value: unknown): Response {
 }
 
 export const LAB_ROUTES: readonly Route[] = [
-  ...[capture, lens, attention, heads, patch, vector, generate],
+  ...[capture, lens, attention, heads, attribute, patch, vector, dose, generate],
 ];

@@ -1,6 +1,6 @@
 /** What the laboratory's endpoints take. Hooks, edits and metrics are the library's (`docs/hooks.md`). */
 import { z } from "zod";
-import { METRICS, metricSchema, PATCH_SITES } from "../../interpret/index.ts";
+import { ATTRIBUTION_UNITS, METRICS, metricSchema, PATCH_SITES } from "../../interpret/index.ts";
 import type { Capture, Edit } from "../../interpret/index.ts";
 import { completionRequest } from "../openai/schemas.ts";
 
@@ -89,6 +89,23 @@ export const attentionRequest = z.strictObject({
   prompt,
   layers: z.array(index).min(1).optional(),
   heads: z.array(index).min(1).optional(),
+  size: z
+    .int()
+    .min(8)
+    .optional()
+    .describe("rows and columns at most, for thumbnails: each the largest value of a square"),
+  dtype: z.enum(["f32", "u8"]).default("f32").describe("u8: 255 is a share of 1"),
+});
+
+export const attributeRequest = z.strictObject({
+  model,
+  prompt,
+  answer,
+  against: answer.optional().describe("attribute the difference from this token's logit"),
+  unit: z.enum(ATTRIBUTION_UNITS).default("head").describe("what counts as a part"),
+  position: z.int().default(-1).describe("whose next token is asked about; from the end below 0"),
+  limit: z.int().min(1).default(4096).describe("parts to send, the largest; the others are summed"),
+  seed: index.default(0).describe("of the random direction beside every part"),
 });
 
 export const headsRequest = z.strictObject({ model, prompt });
@@ -106,7 +123,7 @@ export const patchRequest = z.strictObject({
   layers: z.array(index).min(1).optional(),
   control: z.boolean().default(true).describe("random changes of equal size beside every patch"),
   seed: index.default(0),
-  stream: z.boolean().default(false).describe("send how far it is, then the result, as events"),
+  stream: z.boolean().default(false).describe("send places as they are done, then the result"),
 });
 
 export const vectorRequest = z.strictObject({
@@ -115,11 +132,29 @@ export const vectorRequest = z.strictObject({
   negative: z.array(prompt).min(1).max(MAX_PROMPTS),
   layer: index.describe("the block after which the stream is read"),
   method: z.enum(["means", "pairs"]).default("means"),
+  seed: index.default(0).describe("of the random direction of equal length that comes with it"),
 });
 
-const { temperature, top_p, top_k, seed, stop } = completionRequest.shape;
+export const doseRequest = z.strictObject({
+  model,
+  prompts: z
+    .array(z.strictObject({ prompt, answer, against: answer }))
+    .min(1)
+    .max(MAX_PROMPTS)
+    .describe("what is steered, and the two tokens that are compared after it"),
+  layer: index.describe("the block after which the vector is added"),
+  values: z.array(z.number()).min(1).describe("the vector, as /v1/lab/vector gives it"),
+  strengths: z.array(z.number()).min(1).max(64).default([-2, -1, -0.5, 0, 0.5, 1, 2]),
+  metric: z.enum(METRICS).default("logit_diff"),
+  controls: z.int().min(1).max(16).default(3).describe("random directions of equal length"),
+  seed: index.default(0),
+});
+
+const { temperature, top_p, top_k, min_p, typical_p, repetition_penalty } = completionRequest.shape;
+const { frequency_penalty, presence_penalty, logit_bias, seed, stop } = completionRequest.shape;
 export const generateRequest = z.strictObject({
-  ...{ model, prompt, edits, temperature, top_p, top_k, seed, stop },
+  ...{ model, prompt, edits, temperature, top_p, top_k, min_p, typical_p, repetition_penalty },
+  ...{ frequency_penalty, presence_penalty, logit_bias, seed, stop },
   max_tokens: z.int().min(1).max(4096).default(64),
   logprobs: z.int().min(0).max(100).default(0).describe("likeliest tokens at each place"),
 });

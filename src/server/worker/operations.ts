@@ -1,15 +1,9 @@
 /** What the process of a model can be asked for. */
 import { complete } from "./complete.ts";
 import { embed } from "./embed.ts";
-import {
-  labAttention,
-  labCapture,
-  labGenerate,
-  labHeads,
-  labLens,
-  labPatch,
-  labVector,
-} from "./lab.ts";
+import { labAttention, labAttribute, labHeads, labLens } from "./lab-reading.ts";
+import { labDose, labPatch, labVector } from "./lab-changing.ts";
+import { labCapture, labGenerate } from "./lab.ts";
 import type { ModelHost } from "./model-host.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 
@@ -23,6 +17,7 @@ export interface OperationContext<E = never> {
 
 export const OPERATIONS = {
   ...{ complete, tokenize, detokenize, embed },
-  ...{ labCapture, labLens, labAttention, labHeads, labPatch, labVector, labGenerate },
+  ...{ labCapture, labLens, labAttention, labHeads, labAttribute },
+  ...{ labPatch, labVector, labDose, labGenerate },
 };
 export type Operations = typeof OPERATIONS;
