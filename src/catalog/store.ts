@@ -11,6 +11,7 @@ import { LabError } from "../base/errors.ts";
 import { sha256File } from "../base/hash.ts";
 import { toJson } from "../base/json.ts";
 import { checkObject } from "../base/schema.ts";
+import { didYouMean } from "../base/suggest.ts";
 
 const MANIFEST = "manifest.json";
 const BLOBS = "@blobs";
@@ -182,4 +183,17 @@ export class Store {
 async function foldersIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => !entry.isFile()).map(({ name }) => name);
+}
+
+/** A model of the store by its name. Throws `not_found` with the nearest one. */
+export async function findStored(folder: string, name: string): Promise<StoredModel> {
+  const models = await new Store(folder).list();
+  const found = models.find((model) => model.name === name);
+  if (found !== undefined) return found;
+  const hint =
+    didYouMean(
+      name,
+      models.map((model) => model.name),
+    ) ?? "philab list shows what there is.";
+  throw new LabError("not_found", `there is no ${name} in ${folder}`, { hint });
 }

@@ -93,8 +93,8 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       },
       {
         name: "verify",
-        summary: "whether a stored model is still what was fetched",
-        load: async () => (await import("./commands/models.ts")).verify,
+        summary: "whether a model is still what was fetched, and computes what transformers does",
+        load: async () => (await import("./commands/verify.ts")).command,
       },
       {
         name: "remove",

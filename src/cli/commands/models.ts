@@ -1,4 +1,4 @@
-/** `philab list`, `import`, `verify`, `remove`, `compare`: models in the store, and cards of those that could be. */
+/** `philab list`, `import`, `remove`, `compare`: models in the store, and cards of those that could be. */
 import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
@@ -8,24 +8,12 @@ import { expandHome } from "../../base/settings.ts";
 import { visibleLine } from "../../base/terminal.ts";
 import { CARDS, cardFor, memoryOf, publishedScores } from "../../catalog/cards.ts";
 import { importFiles, isAdapter } from "../../catalog/import.ts";
-import { Store, type StoredModel } from "../../catalog/store.ts";
+import { findStored, Store, type StoredModel } from "../../catalog/store.ts";
 import { readMeasurements } from "../../catalog/measured.ts";
 import { defineCommand } from "../command.ts";
 
 const sizeOf = ({ manifest }: StoredModel): number =>
   (manifest?.files ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-
-async function findStored(folder: string, name: string): Promise<StoredModel> {
-  const models = await new Store(folder).list();
-  const found = models.find((model) => model.name === name);
-  if (found !== undefined) return found;
-  const hint =
-    didYouMean(
-      name,
-      models.map((model) => model.name),
-    ) ?? "philab list shows what there is.";
-  throw new LabError("not_found", `there is no ${name} in ${folder}`, { hint });
-}
 
 const storeName = z.string().min(1).describe("a name that philab list shows");
 
@@ -135,38 +123,6 @@ export const importModel = defineCommand({
       { name, ...found },
       () => `${name}: ${found.files.length} files in ${found.folder}`,
     );
-  },
-});
-
-export const verify = defineCommand({
-  description: "Hashes every file of a stored model again.",
-  arguments: { name: storeName },
-  examples: [
-    { command: "philab verify hf:microsoft/phi-2", does: "whether it is still what was fetched" },
-  ],
-  async run({ args, folders, output, signal }) {
-    const model = await findStored(folders.models, args.name);
-    if (model.manifest === undefined)
-      throw new LabError(
-        "unsupported",
-        `${args.name} was put there by hand: there are no hashes to check`,
-        {
-          hint: `philab import ${model.folder} --name ${args.name} --replace makes some.`,
-        },
-      );
-    const found = await new Store(folders.models).verify(model, {
-      signal,
-      onFile: (file) => output.note(`${file.path} (${formatBytes(file.sizeBytes)})`),
-    });
-    const bad = found.filter(({ problem }) => problem !== undefined);
-    if (bad.length > 0)
-      throw new LabError(
-        "check_failed",
-        bad.map(({ file, problem }) => `${file.path}: ${problem ?? ""}`).join("; "),
-        { hint: "Remove the model and fetch it again." },
-      );
-    const files = found.map(({ file }) => file);
-    output.result({ name: args.name, files }, () => `${files.length} files are what they were`);
   },
 });
 
