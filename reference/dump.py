@@ -100,7 +100,8 @@ def dump(model: PhiForCausalLM, ids: torch.Tensor, wanted: re.Pattern[str], grad
         result.loss.backward()
         print(f"loss {result.loss.item()!r}", file=sys.stderr)
         found |= {f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()}
-    return {name: found[name].detach().float().contiguous() for name in sorted(found)}
+    # A stream that leaves one block enters the next: safetensors wants memory of its own for each.
+    return {name: found[name].detach().float().clone(memory_format=torch.contiguous_format) for name in sorted(found)}
 
 
 def block_values(prefix: str, path: str, block, inputs, outputs, wanted: re.Pattern[str]) -> Values:

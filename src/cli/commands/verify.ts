@@ -165,7 +165,7 @@ function tableOf(
   return [
     table,
     "",
-    `${prompts} prompts, ${tokens} tokens`,
+    `${prompts} ${prompts === 1 ? "prompt" : "prompts"}, ${tokens} tokens`,
     ...(of === 0 ? [] : [`the likeliest next token is the same at ${same} of ${of} positions`]),
     ...(leftOut === 0 ? [] : [`${leftOut} gradients of parameters were not compared`]),
   ].join("\n");
