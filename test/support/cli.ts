@@ -37,7 +37,7 @@ export async function philab(
     },
     stderr: { write: (text: string) => (ran.err += text) },
     stdin: input,
-    env: { PHILAB_THREADS: "1", PHILAB_HOME: cwd, ...env },
+    env: { PHILAB_THREADS: "1", PHILAB_MODEL: "phi-micro", PHILAB_HOME: cwd, ...env },
     cwd,
     signal,
   });

@@ -5,8 +5,9 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { LabError } from "../../base/errors.ts";
+import { LanguageModel } from "../../generate/language-model.ts";
 import type { Document } from "../document.ts";
-import type { Verdict } from "../stage.ts";
+import type { StageContext, Verdict } from "../stage.ts";
 import { boundedDistance } from "./match-rate.ts";
 import { readBenchmark } from "./benchmark.ts";
 import { createDecontaminate, decontaminateOptions } from "./stage.ts";
@@ -46,10 +47,11 @@ const CODE = write(
 
 async function judge(
   texts: Record<string, string>,
-  given: { methods?: string[]; tau?: number } = {},
+  given: { methods?: string[]; tau?: number; embeddingSimilarity?: number } = {},
+  context: StageContext = {},
 ): Promise<Record<string, Verdict | undefined>> {
   const options = decontaminateOptions.parse({ benchmarks: [CODE], ...given });
-  const transform = await (await createDecontaminate(options)).open({});
+  const transform = await (await createDecontaminate(options)).open(context);
   const documents = Object.entries(texts).map(([id, text]): Document => ({
     ...{ id, text, source: "s", licence: null, language: null, scores: {}, metadata: {} },
   }));
@@ -131,6 +133,33 @@ describe("runs of words", () => {
       { methods: ["ngram"] },
     );
     expect(rules(verdicts)).toEqual({ all: "ngram_code", less: undefined, code: "ngram_code" });
+  });
+});
+
+describe("embeddings", () => {
+  const items = {
+    same: "Write a function to sum the squares.\ndef squares(n):\r\n  return sum(i * i for i in range(n) if i % 2)",
+    near: "Write a function to sum the squares.\ndef squares(k):\r\n  return sum(j * j for j in range(k) if j % 2)",
+    far: "Once upon a time there was a king who had three daughters.",
+  };
+
+  test("that point where an item's does are hits, as far as they were asked to", async () => {
+    await using phi = await LanguageModel.open("models/phi-micro", { threads: 1 });
+    const open: StageContext = {
+      openModel: () => Promise.resolve(phi),
+    };
+    const at = (embeddingSimilarity: number): ReturnType<typeof judge> =>
+      judge(items, { methods: ["embedding"], embeddingSimilarity }, open);
+    const strict = await at(0.9999);
+    expect(rules(strict)).toEqual({ same: "embedding_code", near: undefined, far: undefined });
+    expect(strict["same"]?.document.scores["decontaminate.embedding"]).toBeCloseTo(1, 3);
+    expect(rules(await at(0.9))).toMatchObject({ near: "embedding_code", far: undefined });
+  });
+
+  test("want a model", async () => {
+    await expect(judge(items, { methods: ["embedding"] })).rejects.toMatchObject({
+      code: "unsupported",
+    });
   });
 });
 
