@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
+import { loadTokenizer } from "../../src/tokenizer/index.ts";
 import { json, philab } from "../support/cli.ts";
 import { bytesBelow, documentsOf, rowsBelow, writeFiles } from "../support/corpora.ts";
 import { withSmallDisk } from "../support/small-disk.ts";
@@ -77,6 +78,23 @@ describe("philab data mix", () => {
 
     expect((await run("mix", "mix.yaml", "--out", "again")).exit).toBe(0);
     expect(bytesBelow(path.join(root, "again"))).toEqual(bytesBelow(path.join(root, "mix")));
+  });
+
+  it("counts with a tokenizer where one is named", async () => {
+    writeFileSync(path.join(root, "counted.yaml"), RECIPE.replace("24000", "9000"));
+    const ran = await run(
+      ...["mix", "counted.yaml", "--out", "counted", "--tokenizer", "phi-micro", "--json"],
+    );
+    expect(ran.exit, ran.err).toBe(0);
+    const tokenizer = await loadTokenizer("models/phi-micro");
+    const counts = ["0-warm", "1-main"]
+      .flatMap((stage) => rowsBelow(path.join(root, "counted", stage)))
+      .map(({ text }) => tokenizer.encode(String(text)).length);
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    expect(json(ran)["tokens"]).toBe(total);
+    expect(total).toBeGreaterThanOrEqual(9000);
+    const missing = await run("mix", "counted.yaml", "--tokenizer", "phi-mikro", "--out", "none");
+    expect(missing.err).toMatch(/phi-micro/);
   });
 
   it("repeats no source more often than it may, and knows its sources", async () => {

@@ -8,8 +8,10 @@ import { formatCount, formatFacts, formatNumber } from "../../base/format.ts";
 import { checkObject } from "../../base/schema.ts";
 import { visibleText } from "../../base/terminal.ts";
 import { mixSchema, writeMixture } from "../../data/mix/mixture.ts";
+import { loadTokenizer } from "../../tokenizer/index.ts";
 import { defineCommand } from "../command.ts";
 import { corpusOut, fullPath } from "../data.ts";
+import { tokenizerFolder } from "../tokenizer-folder.ts";
 
 export const mix = defineCommand({
   description:
@@ -17,14 +19,22 @@ export const mix = defineCommand({
   arguments: {
     recipe: z.string().min(1).describe("a YAML file: name, tokens, sources, stages, seed"),
   },
-  options: { out: corpusOut },
+  options: {
+    out: corpusOut,
+    tokenizer: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("counts the tokens: a model or a directory; default: bytes / 4")
+      .meta({ placeholder: "name" }),
+  },
   examples: [
     {
-      command: "philab data mix mix.yaml --out corpora/mix",
+      command: "philab data mix mix.yaml --tokenizer phi-micro --out corpora/mix",
       does: "then `philab train --data corpora/mix/0-all …`",
     },
   ],
-  async run({ args, options, output, signal, cwd }) {
+  async run({ args, options, output, signal, cwd, folders }) {
     const file = fullPath(args.recipe, cwd);
     const text = await readFile(file, "utf8").catch((error: unknown) => {
       throw LabError.from(error);
@@ -36,11 +46,17 @@ export const mix = defineCommand({
         { ...source, corpus: fullPath(source.corpus, path.dirname(file)) },
       ]),
     );
+    const { tokenizer: named } = options;
+    const tokenizer =
+      named === undefined
+        ? undefined
+        : await loadTokenizer(await tokenizerFolder(named, { folders, cwd }));
+    const countTokens = tokenizer && ((given: string) => tokenizer.encode(given).length);
     using progress = output.progress({ label: "mix", total: recipe.tokens, unit: "tok" });
     const out = fullPath(options.out, cwd);
     const report = await writeMixture(
       { ...recipe, sources },
-      { out, signal, onProgress: (tokens) => progress.update(tokens) },
+      { out, signal, countTokens, onProgress: (tokens) => progress.update(tokens) },
     );
     progress.finish();
     output.result({ folder: out, ...report }, () =>

@@ -1,5 +1,4 @@
 /** `philab train`: a Phi of one's own, from random weights, from a model, or grown from a smaller one. */
-import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { Job } from "../../jobs/job.ts";
 import { PRETRAIN_OPTIONS, pretrainJob, type PretrainArguments } from "../../train/pretrain.ts";
@@ -16,6 +15,7 @@ import {
   trainingOptions,
   type Options,
 } from "../training.ts";
+import { tokenizerFolder } from "../tokenizer-folder.ts";
 
 const SETTINGS = flags("out", "device", "threads", "seed");
 
@@ -67,18 +67,10 @@ async function withPaths(
       typeof initFrom === "string" ? (await findModel(initFrom, { folders, cwd })).path : initFrom,
     tokenizer:
       typeof tokenizer === "string"
-        ? ((await tokenizerFolder(tokenizer, cwd)) ??
-          (await findModel(tokenizer, { folders, cwd })).path)
+        ? await tokenizerFolder(tokenizer, { folders, cwd })
         : tokenizer,
   };
   return { ...options, ...defined(found) };
-}
-
-/** A directory with a tokenizer and perhaps no model. */
-async function tokenizerFolder(name: string, cwd: string): Promise<string | undefined> {
-  const folder = absolutePath(name, cwd) ?? name;
-  const names = await readdir(folder).catch(() => [] as string[]);
-  return names.includes("tokenizer.json") || names.includes("vocab.json") ? folder : undefined;
 }
 
 function nameOf({ runName, size, initFrom }: Options): string {
