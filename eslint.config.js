@@ -1,14 +1,19 @@
 import js from "@eslint/js";
 import prettier from "eslint-config-prettier";
+import svelte from "eslint-plugin-svelte";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "coverage/", "reference/"] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
+  ...svelte.configs.recommended,
   {
     languageOptions: {
-      parserOptions: { project: ["./tsconfig.test.json"], tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ["./tsconfig.test.json", "./studio/tsconfig.json"],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       "no-restricted-exports": ["error", { restrictDefaultExports: { direct: true } }],
@@ -30,8 +35,25 @@ export default tseslint.config(
     },
   },
   {
-    files: ["*.config.ts", "*.config.js"],
+    files: ["**/*.config.ts", "*.config.js"],
     rules: { "no-restricted-exports": "off" },
+  },
+  {
+    // svelte-check has the types of components.
+    files: ["**/*.svelte", "**/*.svelte.ts"],
+    ...tseslint.configs.disableTypeChecked,
+    languageOptions: {
+      parserOptions: { parser: tseslint.parser, project: null },
+    },
+    rules: {
+      ...tseslint.configs.disableTypeChecked.rules,
+      "@typescript-eslint/switch-exhaustiveness-check": "off",
+      // The content security policy has no room for styles in attributes; `style:name` is set by script.
+      "svelte/no-inline-styles": ["error", { allowTransitions: false }],
+      "svelte/prefer-const": "off",
+      "prefer-const": "off",
+      "no-undef": "off",
+    },
   },
   {
     files: ["**/*.js", "**/*.mjs"],
@@ -48,4 +70,5 @@ export default tseslint.config(
     },
   },
   prettier,
+  ...svelte.configs.prettier,
 );

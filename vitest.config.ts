@@ -12,7 +12,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    include: ["src/**/*.test.ts", "studio/src/**/*.test.ts", "test/**/*.test.ts"],
     exclude: ["test/long/**", "node_modules/**"],
     setupFiles: ["test/support/seed.ts"],
     pool: "forks",

@@ -54,6 +54,9 @@ const PACKAGES: Record<string, readonly string[]> = {
   commander: ["cli"],
 };
 
+/** The studio sees the server through HTTP only: of src/ it takes drawings, formats and, as types, what endpoints say. */
+const STUDIO_MAY_RUN = ["base", "report", "generate/prompt"];
+
 const MAX_LINES = 350;
 
 const SOURCE = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "src");
@@ -135,6 +138,42 @@ describe("layers", () => {
       ]),
     );
     expect(findCycles(graph)).toEqual([]);
+  });
+});
+
+describe("the studio", () => {
+  const studio = path.join(SOURCE, "..", "studio", "src");
+  const names = readdirSync(studio, { recursive: true, encoding: "utf8" })
+    .map((name) => name.split(path.sep).join("/"))
+    .filter((name) => /\.(ts|svelte)$/.test(name) && !name.endsWith(".test.ts"));
+
+  test("runs nothing of src/ but drawings, formats and prompts", () => {
+    const forbidden = names.flatMap((name) => {
+      const text = readFileSync(path.join(studio, name), "utf8");
+      const imports = text.matchAll(/^\s*import (?!type )[^;]*?"([^"]*\/src\/[^"]+)"/gm);
+      return [...imports].flatMap(([, specifier = ""]) => {
+        const target = specifier.slice(specifier.indexOf("/src/") + "/src/".length);
+        const isAllowed = STUDIO_MAY_RUN.some((allowed) => target.startsWith(allowed));
+        return isAllowed ? [] : [`studio/src/${name}: ${target}`];
+      });
+    });
+    expect(names.length).toBeGreaterThan(10);
+    expect(forbidden).toEqual([]);
+  });
+
+  test("asks the server in one place only", () => {
+    const asking = names.filter(
+      (name) =>
+        !name.startsWith("api/") && /\bfetch\(/.test(readFileSync(path.join(studio, name), "utf8")),
+    );
+    expect(asking).toEqual([]);
+  });
+
+  test(`has files of at most ${MAX_LINES} lines`, () => {
+    const long = names.filter(
+      (name) => readFileSync(path.join(studio, name), "utf8").split("\n").length > MAX_LINES + 1,
+    );
+    expect(long).toEqual([]);
   });
 });
 

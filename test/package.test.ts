@@ -66,13 +66,16 @@ function filesOf(report: unknown): string[] {
 describe("the package", () => {
   it("holds the program, its types, the bundled model and their licences, and nothing else", () => {
     const kinds = files.map((file) =>
-      file.replace(/^dist\/.*\.(d\.ts|js)$/, "dist/*.$1").replace(/^models\/.*/, "models/*"),
+      file
+        .replace(/^(dist\/studio|models)\/.*/, "$1/*")
+        .replace(/^dist\/.*\.(d\.ts|js)$/, "dist/*.$1"),
     );
     expect([...new Set(kinds)].sort()).toEqual([
       "LICENSE",
       "README.md",
       "dist/*.d.ts",
       "dist/*.js",
+      "dist/studio/*",
       "models/*",
       "package.json",
     ]);

@@ -31,6 +31,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: "an OpenAI-compatible server",
         load: async () => (await import("./commands/serve.ts")).command,
       },
+      {
+        name: "studio",
+        summary: "the laboratory in a browser",
+        load: async () => (await import("./commands/studio.ts")).command,
+      },
     ],
   },
   {

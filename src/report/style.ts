@@ -5,7 +5,7 @@ const SANS = `system-ui,"Segoe UI",Roboto,"Helvetica Neue",sans-serif`;
 const MONO = `ui-monospace,"SF Mono","Cascadia Mono","DejaVu Sans Mono",Menlo,monospace`;
 
 /** The drawings alone, for pages that have a layout of their own. */
-function plotCss(): string {
+export function plotCss(): string {
   return `${tokensCss()}
 figure.plot{margin:0;min-width:0}
 figure.plot figcaption{margin-bottom:.5rem}

@@ -9,12 +9,15 @@ import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Route } from "./http/route.ts";
 import type { Metrics } from "./metrics.ts";
 import { ROUTES } from "./routes.ts";
+import { pageAnswer, STUDIO_PATH, type Pages } from "./studio/pages.ts";
 
 export interface AppOptions extends GuardOptions {
   fleet: Fleet;
   metrics: Metrics;
   maxBodyBytes: number;
   runsFolder: string;
+  /** The studio's pages, where they are served. */
+  pages?: Pages;
   log: (message: string, more?: Record<string, string | number>) => void;
 }
 
@@ -36,6 +39,7 @@ export function createApp(options: AppOptions): App {
   app.use(guard(options));
   for (const route of ROUTES)
     app.on(route.method, route.path, (context) => answer(route, context, options));
+  if (options.pages !== undefined) servePages(app, options.pages);
   app.notFound((context) => {
     const known = ROUTES.some((route) => matches(route, context.req.path));
     const message = `there is no ${context.req.method} ${context.req.path.slice(0, 200)}`;
@@ -47,6 +51,15 @@ export function createApp(options: AppOptions): App {
     return context.json(body, status as ContentfulStatusCode, headers);
   });
   return app;
+}
+
+function servePages(app: App, pages: Pages): void {
+  app.get("/", (context) => context.redirect(STUDIO_PATH));
+  app.get(`${STUDIO_PATH}*`, (context) => {
+    const acceptEncoding = context.req.header("accept-encoding") ?? "";
+    const { path: asked } = context.req;
+    return pageAnswer(pages, { asked, acceptEncoding }) ?? context.notFound();
+  });
 }
 
 async function answer(

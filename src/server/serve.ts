@@ -9,6 +9,7 @@ import { Fleet, type FleetOptions } from "./fleet/fleet.ts";
 import { Inventory, type ServedModel } from "./fleet/inventory.ts";
 import { isLoopback, type GuardOptions } from "./http/guard.ts";
 import { Metrics } from "./metrics.ts";
+import type { Pages } from "./studio/pages.ts";
 
 export interface ServeOptions extends GuardOptions, FleetOptions {
   /** 0 for any that is free. */
@@ -18,6 +19,8 @@ export interface ServeOptions extends GuardOptions, FleetOptions {
   /** The first is the one that requests without a name mean, and is loaded at once. */
   models: readonly ServedModel[];
   maxBodyBytes: number;
+  /** The studio's pages, to be served at /studio/. */
+  pages?: Pages;
   log: (message: string, more?: Record<string, string | number>) => void;
 }
 

@@ -9,14 +9,11 @@ export const MAIN = path.join(PACKAGE_ROOT, "dist", "cli", "main.js");
 
 /** Compiles where a source is newer than what was compiled last. */
 export function build(): void {
-  const source = path.join(PACKAGE_ROOT, "src");
-  const newest = Math.max(
-    ...readdirSync(source, { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
-      .map((name) => changedAt(path.join(source, name))),
-  );
+  const program = newestSource("src");
+  const pages = Math.max(newestSource("studio"), newestSource("src/report"));
   const isFresh = (): boolean =>
-    changedAt(path.join(PACKAGE_ROOT, "dist", ".tsbuildinfo")) >= newest;
+    changedAt(path.join(PACKAGE_ROOT, "dist", ".tsbuildinfo")) >= program &&
+    changedAt(path.join(PACKAGE_ROOT, "dist", "studio", "index.html")) >= pages;
   if (isFresh()) return;
   // Types are checked by `npm run types`: what compiles in spite of an error can be run.
   const { stdout } = spawnSync("npm", ["run", "build"], {
@@ -25,6 +22,20 @@ export function build(): void {
     shell: process.platform === "win32",
   });
   if (!isFresh()) throw new Error(`the build failed:\n${stdout}`);
+}
+
+function newestSource(folder: string): number {
+  const source = path.join(PACKAGE_ROOT, folder);
+  return Math.max(
+    ...readdirSync(source, { recursive: true, encoding: "utf8" })
+      .filter(
+        (name) =>
+          !name.startsWith("node_modules") &&
+          /\.(ts|svelte|css|html|svg)$/.test(name) &&
+          !name.endsWith(".test.ts"),
+      )
+      .map((name) => changedAt(path.join(source, name))),
+  );
 }
 
 function changedAt(file: string): number {

@@ -1,81 +1,12 @@
 /** `philab serve`: an OpenAI-compatible server. */
-import { totalmem } from "node:os";
-import { z } from "zod";
-import { resolveModelReference, type ModelReference } from "../../catalog/reference.ts";
-import type { ServedModel } from "../../server/fleet/inventory.ts";
-import { serve } from "../../server/serve.ts";
 import { defineCommand } from "../command.ts";
-import { flags } from "../flags.ts";
-
-const GIB = 2 ** 30;
-const MIB = 2 ** 20;
+import { SERVING_ARGUMENTS, SERVING_OPTIONS, startServing, untilAborted } from "../serving.ts";
 
 export const command = defineCommand({
   description:
     "Answers OpenAI's clients at /v1: completions (with echo and logprobs), chat, embeddings, models. Every model of the store can be asked for by name; each has a process of its own. Only this machine can reach it, unless --host says otherwise: then PHILAB_API_KEY must be set. docs/serving.md",
-  arguments: {
-    models: z
-      .array(z.string().min(1))
-      .optional()
-      .describe(
-        "models to serve beside those of the store, by reference; the first is the default",
-      ),
-  },
-  options: {
-    ...flags("model", "mode", "device", "threads"),
-    host: z.string().min(1).default("127.0.0.1").describe("the address to listen on"),
-    port: z.int().min(0).max(65535).default(8000).describe("0 takes any that is free"),
-    slots: z
-      .int()
-      .min(1)
-      .max(256)
-      .default(8)
-      .describe("texts that are in work at the same time, for each model")
-      .meta({ placeholder: "count" }),
-    maxWaiting: z
-      .int()
-      .min(0)
-      .max(100_000)
-      .default(1024)
-      .describe("texts that may wait for a slot; more are refused with 429")
-      .meta({ placeholder: "count" }),
-    context: z
-      .int()
-      .min(1)
-      .optional()
-      .describe("tokens of each text, prompt and answer; default: what the model has")
-      .meta({ placeholder: "count" }),
-    memory: z
-      .number()
-      .positive()
-      .optional()
-      .describe(
-        "GiB that loaded models may take together; default: three quarters of the machine's",
-      )
-      .meta({ placeholder: "GiB" }),
-    idleUnload: z
-      .number()
-      .min(0)
-      .default(30)
-      .describe("minutes after which a model that nobody asks is unloaded; 0 for never")
-      .meta({ placeholder: "minutes" }),
-    maxBody: z
-      .number()
-      .positive()
-      .default(16)
-      .describe("MiB of a request's body at most")
-      .meta({ placeholder: "MiB" }),
-    allowHost: z
-      .array(z.string().min(1))
-      .default([])
-      .describe("other names under which this server is reached")
-      .meta({ placeholder: "names" }),
-    allowOrigin: z
-      .array(z.url())
-      .default([])
-      .describe("origins of web pages that may ask, such as http://localhost:3000")
-      .meta({ placeholder: "origins" }),
-  },
+  arguments: SERVING_ARGUMENTS,
+  options: SERVING_OPTIONS,
   examples: [
     { command: "philab serve", does: "the bundled model on http://127.0.0.1:8000/v1" },
     {
@@ -83,45 +14,13 @@ export const command = defineCommand({
       does: "sixteen texts at a time",
     },
   ],
-  async run({ args, options, settings, sources, folders, output, signal, env, cwd }) {
-    const named = args.models ?? [];
-    const first = settings.model === undefined && named.length > 0 ? [] : [settings.model];
-    const models: ServedModel[] = [];
-    for (const reference of [...first, ...named])
-      models.push(served(await resolveModelReference(reference, { folders, cwd })));
-    const { memory, idleUnload, maxBody, allowHost, allowOrigin, context, ...rest } = options;
-    const apiKey = env["PHILAB_API_KEY"];
-    await using server = await serve({
-      ...rest,
-      models,
-      home: settings.home,
-      mode: settings.mode,
-      device: settings.device,
-      ...(sources.threads.from === "default" ? {} : { threads: settings.threads }),
-      ...(context === undefined ? {} : { contextLength: context }),
-      apiKey: apiKey === "" ? undefined : apiKey,
-      memoryBytes: memory === undefined ? (3 / 4) * totalmem() : memory * GIB,
-      idleMs: idleUnload * 60_000,
-      maxBodyBytes: maxBody * MIB,
-      allowedHosts: allowHost.map((name) => name.toLowerCase()),
-      allowedOrigins: allowOrigin.map((origin) => new URL(origin).origin),
-      log: (message, more = {}) => {
-        const facts = Object.entries(more).map(([key, value]) => `${key}=${value}`);
-        output.note([new Date().toISOString(), message, ...facts].join(" "));
-      },
-    });
-    output.result(
-      { url: server.url, models: models.map(({ id }) => id) },
-      () => `listening on ${server.url}/v1 with ${models.map(({ id }) => id).join(", ")}`,
+  async run(context) {
+    const { server, ids } = await startServing(context);
+    await using _ = server;
+    context.output.result(
+      { url: server.url, models: ids },
+      () => `listening on ${server.url}/v1 with ${ids.join(", ")}`,
     );
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await untilAborted(context.signal);
   },
 });
-
-function served(reference: ModelReference): ServedModel {
-  const { name, adapter } = reference;
-  return { id: adapter === undefined ? name : `${name}+${adapter.name}`, reference };
-}

@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
+import { STUDIO_PATH } from "../studio/pages.ts";
 import { HttpError } from "./errors.ts";
 
 export interface GuardOptions {
@@ -50,7 +51,7 @@ export function guard(options: GuardOptions): MiddlewareHandler {
         "access-control-allow-methods": "GET, POST, DELETE",
         "access-control-allow-headers": "authorization, content-type",
       });
-    const isOpen = req.path === "/health";
+    const isOpen = req.path === "/health" || isPage(req);
     if (apiKey !== undefined && !isOpen) checkKey(req.header("authorization"), apiKey);
     if (
       req.method === "POST" &&
@@ -63,6 +64,11 @@ export function guard(options: GuardOptions): MiddlewareHandler {
         context.res.headers.set(name, value);
     return undefined;
   };
+}
+
+/** The studio's pages hold no data: they bring the key to what they ask. */
+function isPage({ method, path }: { method: string; path: string }): boolean {
+  return method === "GET" && (path === "/" || path.startsWith(STUDIO_PATH));
 }
 
 function crossOriginHeaders(origin: string): Record<string, string> {

@@ -1,0 +1,56 @@
+/** The same request from elsewhere. */
+
+export interface Snippets {
+  typescript?: string;
+  cli?: string;
+  curl?: string;
+}
+
+/** A word of a shell's command line. */
+export function shellQuote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** `philab run --seed 3 'a text'`: options that are undefined or false are left out, true ones stand alone. */
+export function commandLine(
+  words: readonly string[],
+  options: Readonly<Record<string, string | number | boolean | undefined>>,
+  rest: readonly string[] = [],
+): string {
+  const flags = Object.entries(options).flatMap(([name, value]) =>
+    value === undefined || value === false
+      ? []
+      : value === true
+        ? [`--${name}`]
+        : // What begins with a dash would be read as an option.
+          String(value).startsWith("-")
+          ? [`--${name}=${shellQuote(String(value))}`]
+          : [`--${name}`, shellQuote(String(value))],
+  );
+  const guard = rest.some((word) => word.startsWith("-")) ? ["--"] : [];
+  return ["philab", ...words, ...flags, ...guard, ...rest.map(shellQuote)].join(" ");
+}
+
+/** A POST of JSON to this server. The key is not written down. */
+export function curl(path: string, body: unknown): string {
+  return [
+    `curl ${shellQuote(new URL(path, location.origin).href)} \\`,
+    `  -H 'content-type: application/json' \\`,
+    `  -d ${shellQuote(JSON.stringify(body))}`,
+  ].join("\n");
+}
+
+/** An object as TypeScript writes it: names without quotes, `undefined` left out. */
+export function literal(value: unknown, indent = ""): string {
+  if (Array.isArray(value)) return `[${value.map((one) => literal(one, indent)).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).filter(([, one]) => one !== undefined);
+  const words = entries.map(
+    ([name, one]) =>
+      `${/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name)}: ${literal(one, `${indent}  `)}`,
+  );
+  const flat = `{ ${words.join(", ")} }`;
+  if (entries.length === 0) return "{}";
+  if (flat.length <= 80 && !flat.includes("\n")) return flat;
+  return `{\n${words.map((word) => `${indent}  ${word},\n`).join("")}${indent}}`;
+}

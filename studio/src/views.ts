@@ -1,0 +1,20 @@
+/** The views, in the order of the navigation. Each is loaded when it is first opened. */
+import type { Component } from "svelte";
+
+export interface View {
+  /** In addresses. */
+  name: string;
+  title: string;
+  /** One line: what a person does here. */
+  summary: string;
+  load: () => Promise<{ default: Component }>;
+}
+
+export const VIEWS: readonly View[] = [
+  {
+    name: "system",
+    title: "System",
+    summary: "What is loaded, what it holds and what the server has counted.",
+    load: () => import("./views/system/System.svelte"),
+  },
+];
