@@ -26,6 +26,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followBehaviour(context, (definition) => Job.resume(definition, folder));
   },
+  "safety-gcg": async (context, folder) => {
+    const [{ Job }, { followGcg }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("./redteam.ts"),
+    ]);
+    await followGcg(context, (definition) => Job.resume(definition, folder));
+  },
   "safety-toxigen": async (context, folder) => {
     const [{ Job }, { toxigenJob }, { followToxigen, openSafetyModel }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -23,6 +23,11 @@ export const SAFETY_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/safety-direction.ts")).command,
   },
   {
+    name: "redteam",
+    summary: "attack a model of yours, and see what it gives in to",
+    load: async () => (await import("./commands/safety-redteam.ts")).command,
+  },
+  {
     name: "unlearn",
     summary: "make a model forget some answers and keep the rest",
     load: async () => (await import("./commands/safety-unlearn.ts")).command,

@@ -30,8 +30,8 @@ export const metricSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("logitDifference"), right: ids, wrong: ids, position }),
   /** The logarithm of the probability of `token`. */
   z.strictObject({ kind: z.literal("logProb"), token: ids, position }),
-  /** The mean of −log p over all tokens of the prompt but its first. */
-  z.strictObject({ kind: z.literal("loss") }),
+  /** The mean of −log p over the tokens of the prompt from position `from` on: all but its first by default. */
+  z.strictObject({ kind: z.literal("loss"), from: z.int().default(1) }),
 ]);
 export type Metric = z.input<typeof metricSchema>;
 
@@ -58,8 +58,12 @@ export function planMetric(
   const positions = prompts.map((prompt) => {
     if (found.kind !== "loss")
       return resolvePositions([found.position], prompt.length, "the metric");
-    if (prompt.length > 1) return Array.from({ length: prompt.length - 1 }, (_, i) => i);
-    throw new LabError("bad_input", "the loss of a prompt of one token: it predicts none");
+    if (prompt.length < 2)
+      throw new LabError("bad_input", "the loss of a prompt of one token: it predicts none");
+    const [from = 0] = resolvePositions([found.from], prompt.length, "the loss");
+    if (from === 0)
+      throw new LabError("bad_input", "nothing stands before the first token to predict it from");
+    return Array.from({ length: prompt.length - from }, (_, i) => from - 1 + i);
   });
   const each = (token: number | readonly number[], what: string): Int32Array => {
     const all = typeof token === "number" ? [token] : token;
@@ -85,7 +89,9 @@ export function planMetric(
     case "loss":
       return {
         ...single,
-        tokens: Int32Array.from(prompts.flatMap((prompt) => prompt.slice(1))),
+        tokens: Int32Array.from(
+          prompts.flatMap((prompt, b) => positions[b]?.map((at) => prompt[at + 1] as number) ?? []),
+        ),
         shares: Float32Array.from(positions.flatMap((list) => list.map(() => 1 / list.length))),
       };
   }
