@@ -48,8 +48,6 @@ export default tseslint.config(
     rules: {
       ...tseslint.configs.disableTypeChecked.rules,
       "@typescript-eslint/switch-exhaustiveness-check": "off",
-      // The content security policy has no room for styles in attributes; `style:name` is set by script.
-      "svelte/no-inline-styles": ["error", { allowTransitions: false }],
       "svelte/prefer-const": "off",
       "prefer-const": "off",
       "no-undef": "off",

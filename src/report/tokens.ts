@@ -50,7 +50,8 @@ export type Palette = (typeof PALETTES)[number];
 /** Levels of a palette; the diverging one has a middle. */
 export const LEVELS: Record<Palette, number> = { sequential: 64, diverging: 65 };
 
-const RAMPS: Record<Palette, { light: Hex[]; dark: Hex[] }> = {
+/** The colours of each palette, from its first level to its last. */
+export const RAMPS: Record<Palette, { light: Hex[]; dark: Hex[] }> = {
   sequential: {
     light: ramp(["#f6f7f6", "#c3e0dc", "#66b5b8", "#21788f", "#1b4268", "#15193b"], 64),
     dark: ramp(["#161b20", "#1b3953", "#1c6880", "#35a09c", "#8dd5ac", "#f4fbd4"], 64),

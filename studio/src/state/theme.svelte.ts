@@ -9,7 +9,14 @@ function stored(): Theme {
   return THEMES.find((theme) => theme === found) ?? "system";
 }
 
-export const theme = $state({ choice: stored() });
+const system = matchMedia("(prefers-color-scheme: dark)");
+export const theme = $state({ choice: stored(), systemIsDark: system.matches });
+system.addEventListener("change", ({ matches }) => (theme.systemIsDark = matches));
+
+/** Which colours are shown, for what is painted by hand. */
+export function isDark(): boolean {
+  return theme.choice === "system" ? theme.systemIsDark : theme.choice === "dark";
+}
 
 export function chooseTheme(choice: Theme): void {
   theme.choice = choice;

@@ -15,6 +15,28 @@ export function fileName(title: string, extension: string): string {
     .replace(/^-|-$/g, "")}.${extension}`;
 }
 
+/** Rows as a CSV file (RFC 4180). */
+export function saveCsv(name: string, rows: readonly (readonly (string | number)[])[]): void {
+  const field = (value: string | number): string =>
+    /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+  saveFile(name, rows.map((row) => row.map(field).join(",")).join("\r\n"), "text/csv");
+}
+
+/** A painted drawing, its cells eight pixels large where it stays within 4096. */
+export function saveCanvas(canvas: HTMLCanvasElement, title: string): void {
+  const scale = Math.max(1, Math.min(8, Math.floor(4096 / Math.max(canvas.width, canvas.height))));
+  const copy = document.createElement("canvas");
+  copy.width = canvas.width * scale;
+  copy.height = canvas.height * scale;
+  const context = copy.getContext("2d");
+  if (context === null) return;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(canvas, 0, 0, copy.width, copy.height);
+  copy.toBlob((blob) => {
+    if (blob !== null) saveFile(fileName(title, "png"), blob, "image/png");
+  });
+}
+
 const PAINT = [
   "fill",
   "stroke",
