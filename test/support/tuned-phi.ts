@@ -6,7 +6,7 @@ import { PACKAGE_ROOT } from "../../src/base/package.ts";
 import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openTokenizer } from "../../src/generate/open-tokenizer.ts";
-import { batchOf, readItems, type UnlearningItem } from "../../src/safety/unlearn/items.ts";
+import { batchOf, cycle, readItems, type UnlearningItem } from "../../src/safety/unlearn/items.ts";
 import { Optimizer } from "../../src/tensor/optimizers.ts";
 import type { Tokenizer } from "../../src/tokenizer/index.ts";
 import { BatchLoss } from "../../src/train/batch-loss.ts";
@@ -27,7 +27,7 @@ export async function itemsOf(
   return readItems(file, { tokenizer, contextLength: 512 });
 }
 
-/** Trains the bundled model on all items at once, and writes it to `to`, tokenizer and all. */
+/** Trains the bundled model on items, and writes it to `to`, tokenizer and all. */
 export async function tune(
   backend: Backend,
   items: readonly UnlearningItem[],
@@ -36,15 +36,21 @@ export async function tune(
     steps,
     learningRate = 1e-3,
     only = /./,
+    from = PHI_MICRO,
+    batchSize = items.length,
   }: {
     to: string;
     steps: number;
     learningRate?: number;
+    /** A folder that was written by this before. */
+    from?: string;
+    /** Items in a step; all of them by default. */
+    batchSize?: number;
     /** Parameters that change. */
     only?: RegExp;
   },
 ): Promise<void> {
-  using trainee = await TrainableModel.load(PHI_MICRO, backend);
+  using trainee = await TrainableModel.load(from, backend);
   using optimizer = new Optimizer(backend, [
     {
       parameters: [...trainee.parameters].flatMap(([name, tensor]) =>
@@ -56,8 +62,9 @@ export async function tune(
   ]);
   const objective = nextToken(trainee, { perRow: false });
   using losses = new BatchLoss({ trainee, objective, optimizer });
-  const batch = batchOf(items);
+  const draws = cycle(items, { count: batchSize, random: new Random(1) });
   for (let step = 0; step < steps; step++) {
+    const batch = batchOf(batchSize === items.length ? items : draws.next().value);
     await losses.train([batch], { random: new Random(0) });
     await optimizer.step({ maxNorm: 1 });
   }
