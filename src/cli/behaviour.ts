@@ -3,6 +3,7 @@ import { formatNumber, formatTable } from "../base/format.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Job } from "../jobs/job.ts";
 import type { BbqScores } from "../safety/behaviour/bbq.ts";
+import type { VerdictCounts } from "../safety/behaviour/judge.ts";
 import { behaviourJob } from "../safety/behaviour/job.ts";
 import type { RefusalRates } from "../safety/behaviour/refusals.ts";
 import type { CommandContext } from "./command.ts";
@@ -38,7 +39,7 @@ function table(result: JsonObject): string {
       ...(refusal === undefined ? [] : [["unsafe ones", refusal] as const]),
       ...Object.entries(types),
     ];
-    return formatTable(
+    const table = formatTable(
       [
         { title: "" },
         { title: "refused", align: "right" },
@@ -52,6 +53,7 @@ function table(result: JsonObject): string {
         formatNumber(own.rate),
       ]),
     );
+    return [table, ...beside(result)].join("\n");
   }
   const names = [
     "questions",
@@ -77,4 +79,27 @@ function table(result: JsonObject): string {
       ...names.map((name) => (scores[name] === undefined ? "–" : formatNumber(scores[name]))),
     ]),
   );
+}
+
+/** What stands under the table of refusals: the first token's odds, and a judge's verdicts. */
+function beside(result: JsonObject): string[] {
+  const { firstToken, verdicts, judge } = result as unknown as {
+    firstToken?: { all: number; safe?: number; unsafe?: number };
+    verdicts?: VerdictCounts;
+    judge?: string;
+  };
+  const odds = (name: string, value: number | undefined): string[] =>
+    value === undefined ? [] : [`${name} ${formatNumber(value)}`];
+  return [
+    ...(firstToken === undefined
+      ? []
+      : [
+          `log odds of a refusal at the first token: ${[...odds("all", firstToken.all), ...odds("safe", firstToken.safe), ...odds("unsafe", firstToken.unsafe)].join(", ")}`,
+        ]),
+    ...(verdicts === undefined
+      ? []
+      : [
+          `${judge ?? "the judge"}: ${verdicts.complied} of ${verdicts.answers} answers do what was asked, ${verdicts.refused} do not, ${verdicts.unclear} unclear, ${verdicts.failed} without a verdict`,
+        ]),
+  ];
 }

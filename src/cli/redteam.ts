@@ -4,17 +4,34 @@ import { formatCount, formatNumber, formatTable } from "../base/format.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Job } from "../jobs/job.ts";
 import { gcgJob } from "../safety/redteam/gcg-job.ts";
+import { probeJob, type ProbeResult } from "../safety/redteam/probe-job.ts";
 import type { CommandContext } from "./command.ts";
+import { openTarget } from "./evaluation.ts";
 import { openSafetyModel } from "./safety.ts";
 
 export async function followGcg(
   context: CommandContext,
   begin: (definition: ReturnType<typeof gcgJob>) => Promise<Job<JsonObject>>,
 ): Promise<void> {
-  const { output, signal } = context;
   const job = await begin(gcgJob(openSafetyModel(context)));
+  await follow(context, job, { label: "gcg", unit: "steps", table: gcgTable });
+}
+
+export async function followProbes(
+  context: CommandContext,
+  begin: (definition: ReturnType<typeof probeJob>) => Promise<Job<JsonObject>>,
+): Promise<void> {
+  const job = await begin(probeJob((asked) => openTarget(context, asked)));
+  await follow(context, job, { label: "probes", unit: "answers", table: probeTable });
+}
+
+async function follow(
+  { output, signal }: CommandContext,
+  job: Job<JsonObject>,
+  { label, unit, table }: { label: string; unit: string; table: (result: JsonObject) => string },
+): Promise<void> {
   output.note(`run ${job.record.id}`);
-  using progress = output.progress({ label: "gcg", unit: "steps" });
+  using progress = output.progress({ label, unit });
   const finished = job.start({ signal });
   for await (const { step, total } of job)
     if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
@@ -22,7 +39,7 @@ export async function followGcg(
   progress.finish();
   const page = path.join(job.folder, "report.html");
   output.result({ id: job.record.id, folder: job.folder, page, ...result }, () =>
-    [gcgTable(result), `page: ${page}`].join("\n"),
+    [table(result), `page: ${page}`].join("\n"),
   );
 }
 
@@ -52,6 +69,33 @@ function gcgTable({ attacks }: JsonObject): string {
       formatNumber(own.after),
       formatNumber(own.control),
       own.beginsWithTarget ? "the answer begins with the target" : "",
+    ]),
+  );
+}
+
+function probeTable({ probes }: JsonObject): string {
+  const rows = Object.entries(probes as unknown as Record<string, ProbeResult>);
+  const isJudged = rows.some(([, { verdicts }]) => verdicts !== undefined);
+  const titles = [
+    "prompts",
+    "refused",
+    ...(isJudged ? ["complied", "did not", "unclear", "failed"] : []),
+  ];
+  return formatTable(
+    [
+      { title: "template" },
+      { title: "kind" },
+      ...titles.map((title) => ({ title, align: "right" as const })),
+    ],
+    rows.map(([name, { family, prompts, refused, verdicts }]) => [
+      name,
+      family === "none" ? "" : family,
+      ...[prompts, refused].map((value) => formatCount(value)),
+      ...(verdicts === undefined
+        ? []
+        : [verdicts.complied, verdicts.refused, verdicts.unclear, verdicts.failed].map((value) =>
+            formatCount(value),
+          )),
     ]),
   );
 }

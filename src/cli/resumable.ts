@@ -33,6 +33,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followGcg(context, (definition) => Job.resume(definition, folder));
   },
+  "safety-probes": async (context, folder) => {
+    const [{ Job }, { followProbes }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("./redteam.ts"),
+    ]);
+    await followProbes(context, (definition) => Job.resume(definition, folder));
+  },
   "safety-toxigen": async (context, folder) => {
     const [{ Job }, { toxigenJob }, { followToxigen, openSafetyModel }] = await Promise.all([
       import("../jobs/job.ts"),

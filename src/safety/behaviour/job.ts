@@ -2,17 +2,17 @@
 import path from "node:path";
 import { z } from "zod";
 import { writeTextAtomic } from "../../base/atomic.ts";
-import { sha256, sha256File } from "../../base/hash.ts";
+import { sha256File } from "../../base/hash.ts";
 import { toJson, type JsonObject } from "../../base/json.ts";
 import { SETTING_SCHEMAS } from "../../base/settings.ts";
-import { answerAll } from "../../evaluate/answer.ts";
-import type { OpenedTarget } from "../../evaluate/job.ts";
 import type { Request, Response } from "../../evaluate/task.ts";
 import { qaPrompt } from "../../generate/prompt.ts";
 import { defineJob, type JobDefinition } from "../../jobs/job.ts";
+import { askTarget, judgeArguments, judgeBy, type OpenTarget } from "./ask.ts";
 import { bbqScores } from "./bbq.ts";
+import { countVerdicts, type JudgedPair } from "./judge.ts";
 import { readQuestions, type Questions } from "./questions.ts";
-import { isRefusal, refusalRates } from "./refusals.ts";
+import { isRefusal, logOdds, oddsByKind, refusalRates } from "./refusals.ts";
 
 export const behaviourArguments = z.strictObject({
   model: z.string().optional(),
@@ -25,41 +25,44 @@ export const behaviourArguments = z.strictObject({
   data: z.string(),
   limit: z.int().min(1).optional(),
   maxTokens: z.int().min(1),
+  /** How refusals begin: what their log odds are taken of. */
+  begins: z.array(z.string().min(1)).default([]),
+  ...judgeArguments,
 });
 
 /** @param openTarget - which models there are is not known at this height */
 export function behaviourJob(
-  openTarget: (asked: z.output<typeof behaviourArguments>) => Promise<OpenedTarget>,
+  openTarget: OpenTarget,
 ): JobDefinition<typeof behaviourArguments, JsonObject> {
   return defineJob({
     kind: "safety-behave",
     arguments: behaviourArguments,
     async run({ arguments: asked, folder, signal, progress, describe }): Promise<JsonObject> {
       const questions = limited(await readQuestions(asked.data), asked.limit);
-      const requests = requestsOf(questions, asked.maxTokens);
-      await using opened = await openTarget(asked);
-      const { target, engine } = opened;
+      const requests = requestsOf(questions, asked);
       const hash = await sha256File(asked.data);
-      await describe({
-        data: [{ name: path.basename(asked.data), sha256: hash }],
-        models: [{ reference: target.name }],
-        ...(engine === undefined ? {} : { engine }),
-      });
-      const { units } = await target.plan(requests, { truncate: false });
-      const responses = await answerAll(units, requests.length, {
-        ...{ target, signal, folder },
-        requests: sha256(toJson({ target: target.facts, requests: sha256(toJson(requests)) })),
-        onProgress: (done, total) => progress(done, { total }),
-      });
-      const found = scoresOf(questions, responses);
+      const data = [{ name: path.basename(asked.data), sha256: hash }];
+      const ask = { openTarget, describe, data, folder, signal, progress };
+      const { facts, responses } = await askTarget(asked, requests, ask);
+      const found = scoresOf(questions, responses, asked.begins);
+      const verdicts =
+        questions.kind === "bbq"
+          ? undefined
+          : await judgeBy(asked, pairsOf(questions.prompts, found.answers), ask);
+      const answers = found.answers.map((answer, i) => ({
+        ...answer,
+        ...(verdicts === undefined ? {} : { verdict: verdicts.verdicts[i] ?? "failed" }),
+      }));
       const result: JsonObject = {
-        ...target.facts,
-        target: target.name,
+        ...facts,
         data_sha256: hash,
         ...(found.scores as JsonObject),
+        ...(verdicts === undefined
+          ? {}
+          : { judge: verdicts.judge, verdicts: { ...countVerdicts(verdicts.verdicts) } }),
       };
       await writeTextAtomic(path.join(folder, "results.json"), `${toJson(result, 2)}\n`);
-      const lines = found.answers.map((answer) => `${toJson(answer)}\n`);
+      const lines = answers.map((answer) => `${toJson(answer)}\n`);
       await writeTextAtomic(path.join(folder, "answers.jsonl"), lines.join(""));
       return result;
     },
@@ -72,7 +75,20 @@ function limited(questions: Questions, limit: number | undefined): Questions {
     : { kind: "prompts", prompts: questions.prompts.slice(0, limit) };
 }
 
-function requestsOf(questions: Questions, maxTokens: number): Request[] {
+function pairsOf(
+  prompts: readonly { text: string }[],
+  answers: readonly JsonObject[],
+): JudgedPair[] {
+  return prompts.map(({ text }, i) => {
+    const answer = answers[i]?.["answer"];
+    return { request: text, answer: typeof answer === "string" ? answer : "" };
+  });
+}
+
+function requestsOf(
+  questions: Questions,
+  { maxTokens, begins }: { maxTokens: number; begins: readonly string[] },
+): Request[] {
   if (questions.kind === "bbq")
     return questions.questions.flatMap(({ prompt, choices }) =>
       choices.map((choice): Request => ({
@@ -81,15 +97,23 @@ function requestsOf(questions: Questions, maxTokens: number): Request[] {
         continuation: ` ${choice}`,
       })),
     );
-  return questions.prompts.map(({ text }): Request => {
-    const { prompt, stop } = qaPrompt(text);
-    return { type: "generate_until", context: prompt, until: [...stop], maxTokens };
-  });
+  const asked = questions.prompts.map(({ text }) => qaPrompt(text));
+  return [
+    ...asked.map(({ prompt, stop }): Request => {
+      return { type: "generate_until", context: prompt, until: [...stop], maxTokens };
+    }),
+    ...asked.flatMap(({ prompt }) =>
+      begins.map((continuation): Request => {
+        return { type: "loglikelihood", context: prompt, continuation };
+      }),
+    ),
+  ];
 }
 
 function scoresOf(
   questions: Questions,
   responses: readonly Response[],
+  begins: readonly string[],
 ): { scores: object; answers: JsonObject[] } {
   if (questions.kind === "bbq") {
     let at = 0;
@@ -125,9 +149,20 @@ function scoresOf(
     const answer = response !== undefined && "text" in response ? response.text : "";
     return { type, isSafe, answer, refused: isRefusal(answer) };
   });
+  const count = questions.prompts.length;
+  const odds = questions.prompts.map((_, i) => {
+    const start = count + i * begins.length;
+    return logOdds(responses.slice(start, start + begins.length).map(logprobOf));
+  });
   return {
-    scores: { refusals: refusalRates(answered) },
-    answers: answered.map(({ type, answer, refused }, id) => ({ id, type, refused, answer })),
+    scores: {
+      refusals: refusalRates(answered),
+      ...(begins.length === 0 ? {} : { firstToken: { begins, ...oddsByKind(answered, odds) } }),
+    },
+    answers: answered.map(({ type, answer, refused }, id) => ({
+      ...{ id, type, refused, answer },
+      ...(begins.length === 0 ? {} : { firstToken: odds[id] as number }),
+    })),
   };
 }
 
