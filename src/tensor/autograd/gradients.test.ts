@@ -63,6 +63,17 @@ describe("gradients", () => {
     expect([...dh2!.data]).toEqual([1, 1]);
   });
 
+  it("do not go through what is detached", async () => {
+    const [dx] = await read((graph) => {
+      const x = graph.input("f32", [2]);
+      const fill = (): void => {
+        x.write(Float32Array.of(3, -7));
+      };
+      return { loss: ops.sumAll(ops.mul(ops.detach(ops.sqr(x)), x)), to: [x], fill };
+    });
+    expect([...dx!.data]).toEqual([9, 49]);
+  });
+
   it("add up over every use of a tensor", async () => {
     const [dx] = await read((graph) => {
       const x = graph.input("f32", [2]);

@@ -114,6 +114,16 @@ export function fill(x: Tensor, value: number): Tensor {
   return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op: "fill", inputs: [x] } });
 }
 
+/** The values of `x`, through which no gradient goes: for differentiation they are constants. */
+export function detach(x: Tensor): Tensor {
+  const { pointer, shape } = scale(x, 1);
+  return graphOf("detach", [x]).result(pointer, {
+    dtype: "f32",
+    shape,
+    made: { op: "detach", inputs: [x] },
+  });
+}
+
 /** Values below `min` become `min`, values above `max` become `max`. */
 export function clamp(x: Tensor, { min, max }: { min: number; max: number }): Tensor {
   requireFloat32("clamp", x);

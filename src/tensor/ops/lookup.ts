@@ -12,6 +12,7 @@ import {
   requireReadable,
   rowsAreDense,
 } from "./check.ts";
+import { fill } from "./elementwise.ts";
 import { denseRows, packed, reshape } from "./layout.ts";
 
 /**
@@ -81,6 +82,25 @@ export function topK(x: Tensor, k: number): { values: Tensor; ids: Tensor } {
   const values = graph.emit((c) => library().api.ggml_get_rows(c, singles.pointer, found));
   const column = graph.result(values, { dtype: "f32", shape: [...shape, 1], made });
   return { values: reshape(column, shape), ids };
+}
+
+/**
+ * Where the `k` largest values of each row stand: f32 `[R, K]` → `[R, K]` of exactly `k` ones a row and zeros. A choice, not a
+ * function of the values: it has no gradient.
+ */
+export function topKMask(x: Tensor, k: number): Tensor {
+  const op = "topKMask";
+  const { values, ids } = topK(x, k);
+  const graph = graphOf(op, [x]);
+  const [rows, width] = [x.dim(0), x.dim(1)];
+  const table = packed(reshape(fill(x, 0), [rows, width, 1]));
+  const ones = packed(reshape(fill(values, 1), [rows, k, 1]));
+  const pointer = graph.emit((c) =>
+    library().api.ggml_set_rows(c, table.pointer, ones.pointer, ids.pointer),
+  );
+  const made = { op, inputs: [x] };
+  const written = graph.result(pointer, { dtype: "f32", shape: [rows, width, 1], made });
+  return reshape(written, x.shape);
 }
 
 /**

@@ -315,3 +315,26 @@ describe("topK", () => {
     expect(() => ops.topK(graph.input("i32", [2, 3]), 1)).toThrow(BAD_INPUT);
   });
 });
+
+describe("topKMask", () => {
+  it("has exactly k ones in each row of any view, at its largest values, also among equal ones", async () => {
+    await fc.assert(
+      fc.asyncProperty(views({ minRank: 2, maxRank: 2 }), fc.nat(), async (view, n) => {
+        const k = 1 + (n % (view.values.shape[1] ?? 1));
+        const rounded = { ...view.base, data: view.base.data.map(Math.round) };
+        const [mask, x] = await evaluate(
+          (t) => [ops.topKMask(takeView(view, t), k), ops.scale(takeView(view, t), 1)],
+          [rounded],
+        );
+        rowsOf(mask!).forEach((row, i) => {
+          const values = rowsOf(x!)[i]!;
+          const inside = [...values].filter((_, j) => row[j] === 1);
+          const outside = [...values].filter((_, j) => row[j] === 0);
+          expect([inside.length, outside.length]).toEqual([k, values.length - k]);
+          expect(Math.min(...inside)).toBeGreaterThanOrEqual(Math.max(...outside));
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

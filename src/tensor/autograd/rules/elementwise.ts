@@ -50,6 +50,7 @@ export const elementwiseRules: Rules = {
   sgn: () => [], // 0 wherever there is a derivative
   step: () => [],
   fill: () => [],
+  detach: () => [],
   tanh: unaryRule((dy, _, y) => sub(dy, mul(dy, sqr(y)))), // 1 − y²
   sigmoid: unaryRule((dy, _, y) => mul(dy, sub(y, sqr(y)))), // y·(1 − y)
   softplus: unaryRule((dy, x) => mul(dy, sigmoid(x))),

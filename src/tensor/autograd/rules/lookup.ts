@@ -18,6 +18,7 @@ export const lookupRules: Rules = {
     const { width } = settings as { width: number };
     return [putAlong(fill(x, 0), reshape(dy, [x.dim(0), width]), ids)];
   },
+  topKMask: () => [],
   // Rows that were written over pass nothing back; what was written gets the gradient of its row.
   putRows: ({ dy, inputs, wants }) => {
     const [, values, ids] = inputs as [Tensor, Tensor, Tensor];

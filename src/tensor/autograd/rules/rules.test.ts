@@ -189,6 +189,14 @@ const CASES: Record<string, Case[]> = {
   "blocks that are computed again": [
     ["checkpointed", (x, w) => checkpointed((t) => ops.mul(ops.gelu(t), w))(x), any(3, 4), any(4)],
   ],
+  "what is a constant to them": [
+    ["detach", (x) => ops.mul(ops.sign(ops.detach(x)), x), apart(7)],
+    [
+      "topKMask",
+      (x) => ops.mul(ops.topKMask(x, 2), x),
+      floats(tabulate([4, 5], ([i = 0, j = 0]) => ((3 * j + i) % 5) - 2)),
+    ],
+  ],
 };
 
 it("leaves no rule unchecked", () => {
