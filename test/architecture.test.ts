@@ -20,7 +20,7 @@ const UP_TO_GENERATE = [
   "generate",
 ];
 const BENCH = [...UP_TO_GENERATE, "jobs", "report", "sandbox", "endpoint"];
-const CATALOG = [...BENCH, "interpret", "safety", "train", "data", "evaluate"];
+const CATALOG = [...BENCH, "interpret", "features", "safety", "train", "data", "evaluate"];
 
 /** A layer is a folder of src/ (or a file directly in it); each may import itself and what stands after it here. */
 const LAYERS: Record<string, readonly string[]> = {
@@ -37,6 +37,7 @@ const LAYERS: Record<string, readonly string[]> = {
   sandbox: ["base"],
   endpoint: ["base"],
   interpret: BENCH,
+  features: [...BENCH, "interpret", "train"],
   train: BENCH,
   data: BENCH,
   evaluate: BENCH,

@@ -72,6 +72,17 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followSynth(context, await Job.resume(synthJobOf(context), folder));
   },
+  sae: async (context, folder) => {
+    const [{ Job }, { dictionaryJob }, { followDictionary, openDictionaryModel }] =
+      await Promise.all([
+        import("../jobs/job.ts"),
+        import("../features/job.ts"),
+        import("./features.ts"),
+      ]);
+    await followDictionary(context, (onMetrics) =>
+      Job.resume(dictionaryJob(openDictionaryModel(context), onMetrics), folder),
+    );
+  },
   pull: async (context, folder) => {
     const [{ Job }, { pullJob }, { followPull }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -62,13 +62,20 @@ export function assertMemory(bytes: number, what: string, hint: string): void {
 }
 
 /** Throws `disk_full` where a folder's disk has no room for `bytes`. */
-export async function assertDisk(folder: string, bytes: number): Promise<void> {
+export async function assertDisk(
+  folder: string,
+  bytes: number,
+  {
+    what = "the run's checkpoints",
+    hint = "Free some space, or keep fewer checkpoints (--save-total-limit 1).",
+  }: { what?: string; hint?: string } = {},
+): Promise<void> {
   const { bavail, bsize, blocks } = await statfs(folder);
   if (blocks > 0 && bytes > bavail * bsize)
     throw new LabError(
       "disk_full",
-      `the run's checkpoints need ${formatBytes(bytes)}; ${formatBytes(bavail * bsize)} are free in ${folder}`,
-      { hint: "Free some space, or keep fewer checkpoints (--save-total-limit 1)." },
+      `${what} need ${formatBytes(bytes)}; ${formatBytes(bavail * bsize)} are free in ${folder}`,
+      { hint },
     );
 }
 

@@ -56,7 +56,7 @@ const CALLS: Record<string, (take: Take, choose: Choices) => Tensor> = {
   scale: (t, c) => ops.scale(t(), c.number(), c.number()),
   clamp: (t, c) => ops.clamp(t(), { min: c.number(), max: c.number() }),
   detach: (t) => ops.detach(t()),
-  topKMask: (t, c) => ops.topKMask(t(), c.number()),
+  topKMask: (t, c) => ops.topKMask(t(), c.number()).mask,
   contiguous: (t, c) => c.of([ops.contiguous, ops.packed, ops.denseRows])(t()),
   reshape: (t, c) => ops.reshape(t(), c.numbers(1 + c.below(5))),
   regroup: (t) => {

@@ -85,10 +85,10 @@ export function topK(x: Tensor, k: number): { values: Tensor; ids: Tensor } {
 }
 
 /**
- * Where the `k` largest values of each row stand: f32 `[R, K]` → `[R, K]` of exactly `k` ones a row and zeros. A choice, not a
- * function of the values: it has no gradient.
+ * The `k` largest values of each row, in no particular order, and where they stand: f32 `[R, K]` → values `[R, k]` and a
+ * mask `[R, K]` of exactly `k` ones a row and zeros. The mask is a choice, not a function of the values: it has no gradient.
  */
-export function topKMask(x: Tensor, k: number): Tensor {
+export function topKMask(x: Tensor, k: number): { mask: Tensor; values: Tensor } {
   const op = "topKMask";
   const { values, ids } = topK(x, k);
   const graph = graphOf(op, [x]);
@@ -100,7 +100,7 @@ export function topKMask(x: Tensor, k: number): Tensor {
   );
   const made = { op, inputs: [x] };
   const written = graph.result(pointer, { dtype: "f32", shape: [rows, width, 1], made });
-  return reshape(written, x.shape);
+  return { mask: reshape(written, x.shape), values };
 }
 
 /**

@@ -323,7 +323,7 @@ describe("topKMask", () => {
         const k = 1 + (n % (view.values.shape[1] ?? 1));
         const rounded = { ...view.base, data: view.base.data.map(Math.round) };
         const [mask, x] = await evaluate(
-          (t) => [ops.topKMask(takeView(view, t), k), ops.scale(takeView(view, t), 1)],
+          (t) => [ops.topKMask(takeView(view, t), k).mask, ops.scale(takeView(view, t), 1)],
           [rounded],
         );
         rowsOf(mask!).forEach((row, i) => {

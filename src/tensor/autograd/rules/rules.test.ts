@@ -193,7 +193,7 @@ const CASES: Record<string, Case[]> = {
     ["detach", (x) => ops.mul(ops.sign(ops.detach(x)), x), apart(7)],
     [
       "topKMask",
-      (x) => ops.mul(ops.topKMask(x, 2), x),
+      (x) => ops.mul(ops.topKMask(x, 2).mask, x),
       floats(tabulate([4, 5], ([i = 0, j = 0]) => ((3 * j + i) % 5) - 2)),
     ],
   ],

@@ -1,0 +1,66 @@
+/** `philab sae`: from texts to a dictionary, and what it is worth. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { PACKAGE_ROOT } from "../../src/base/package.ts";
+import { json, philab as run, type Ran } from "../support/cli.ts";
+import { fixture } from "../support/golden.ts";
+
+const cwd = mkdtempSync(path.join(tmpdir(), "philab-sae-cli-"));
+afterAll(() => {
+  rmSync(cwd, { recursive: true });
+});
+const philab = (...argv: string[]): Promise<Ran> => run(argv, { cwd });
+const data = path.join(PACKAGE_ROOT, "docs", "interpret");
+
+const TRAIN = [
+  ...["sae", "train", "--data", data, "--hook", "blocks.1.hook_resid_post", "--k", "8"],
+  ...["--training-tokens", "4096", "--train-batch-size-tokens", "256", "--round-tokens", "1024"],
+  ...["--expansion-factor", "1", "--context-size", "32", "--eval-tokens", "300", "--val-size", "2"],
+];
+
+describe("philab sae", () => {
+  it("trains a dictionary, writes its files, its card and a report, and measures it again", async () => {
+    const trained = await philab(...TRAIN, "--out", "own", "--json");
+    expect(trained.exit, trained.err).toBe(0);
+    const result = json(trained);
+    expect(result).toMatchObject({ path: path.join(cwd, "own"), l0: 8 });
+    expect(trained.err).toMatch(/step 16: l0 8, explained variance 0\.\d+/);
+    expect(readFileSync(path.join(cwd, "own", "README.md"), "utf8")).toContain("PCA");
+    const page = readFileSync(String(result["page"]), "utf8");
+    expect(page).toMatch(/^<!doctype html>/);
+    expect(page).toContain("Explained variance by step.");
+
+    const measured = await philab(
+      "sae",
+      "eval",
+      "own",
+      "--data",
+      data,
+      "--eval-tokens",
+      "200",
+      "--json",
+    );
+    expect(measured.exit, measured.err).toBe(0);
+    expect(json(measured)).toMatchObject({ l0: 8, tokens: 200, hook: "blocks.1.hook_resid_post" });
+
+    const elsewhere = await philab("sae", "eval", "own", "--data", data, "--hook", "resid_post0");
+    expect(elsewhere.exit).toBe(2);
+    expect(elsewhere.err).toContain(
+      "the dictionary is of blocks.1.hook_resid_post, not of blocks.0",
+    );
+    expect(existsSync(path.join(cwd, "own", "cfg.json"))).toBe(true);
+  });
+
+  it("refuses a dictionary of another model, and texts that are none", async () => {
+    const other = await philab("sae", "eval", fixture("sae-lens/topk"), "--data", data);
+    expect(other.exit).toBe(2);
+    expect(other.err).toContain("6 values at blocks.1.hook_resid_post, where this model has");
+    writeFileSync(path.join(cwd, "empty.txt"), "");
+    const empty = await philab("sae", "train", "--data", "empty.txt", "--hook", "resid_post0");
+    expect(empty.exit).toBe(2);
+    const nothing = await philab("sae", "train", "--hook", "resid_post0");
+    expect(nothing.err).toContain("no texts were given");
+  });
+});
