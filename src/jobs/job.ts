@@ -12,7 +12,7 @@ import { checkObject } from "../base/schema.ts";
 import { beginAttempt } from "./attempts.ts";
 import { EventLog, tailEvents, type EventFields } from "./events.ts";
 import type { Provenance, RunEvent, RunRecord, RunState } from "./record.ts";
-import { createRunFolder, readRecord, writeRecord } from "./runs.ts";
+import { createRunFolder, readRecord, writeRecord, type Run } from "./runs.ts";
 
 /** Progress alone is written this often at most; metrics, samples and messages always are. */
 const PROGRESS_INTERVAL_MS = 250;
@@ -35,7 +35,10 @@ export interface JobContext<A> {
   readonly describe: (known: LaterProvenance) => Promise<void>;
 }
 
-type LaterProvenance = Partial<Omit<Provenance, "command" | "versions">> & { engine?: string };
+type LaterProvenance = Partial<Omit<Provenance, "command" | "versions">> & {
+  engine?: string;
+  plan?: RunRecord["plan"];
+};
 
 export interface JobDefinition<A extends z.ZodObject, R extends JsonValue> {
   /** A short word: `train`, `eval`, `pull`. */
@@ -60,6 +63,42 @@ export interface CreateOptions<A extends z.ZodObject> {
   arguments: z.input<A>;
   /** What is known at the start; versions are filled in. */
   provenance: Partial<Omit<Provenance, "versions">> & { engine?: string };
+}
+
+/**
+ * A new run, queued, for this process or for another that resumes it: its folder and `run.json` exist, nothing has begun.
+ *
+ * @throws LabError `bad_input` for wrong arguments
+ */
+export async function createRun<A extends z.ZodObject>(
+  definition: { kind: string; arguments: A },
+  { runsFolder, name, arguments: given, provenance }: CreateOptions<A>,
+): Promise<Run & { args: z.output<A> }> {
+  const { kind } = definition;
+  const args = checkObject(definition.arguments, given, { what: kind });
+  const createdAt = new Date();
+  const folder = await createRunFolder(runsFolder, { kind, name, createdAt });
+  const { engine, ...known } = provenance;
+  const record: RunRecord = {
+    schema: 1,
+    id: path.basename(folder),
+    kind,
+    name,
+    arguments: asJson(args) as RunRecord["arguments"],
+    command: [],
+    models: [],
+    data: [],
+    ...known,
+    versions: {
+      philab: packageVersion(),
+      node: process.versions.node,
+      ...(engine === undefined ? {} : { engine }),
+    },
+    state: "queued",
+    createdAt: createdAt.toISOString(),
+  };
+  await writeRecord(folder, record);
+  return { folder, record, args };
 }
 
 /**
@@ -98,33 +137,9 @@ export class Job<R extends JsonValue> implements AsyncIterable<RunEvent> {
   /** A new run, queued: its folder and `run.json` exist, nothing has begun. Throws `bad_input` for wrong arguments. */
   static async create<A extends z.ZodObject, R extends JsonValue>(
     definition: JobDefinition<A, R>,
-    { runsFolder, name, arguments: given, provenance }: CreateOptions<A>,
+    options: CreateOptions<A>,
   ): Promise<Job<R>> {
-    const { kind } = definition;
-    const args = checkObject(definition.arguments, given, { what: kind });
-    const createdAt = new Date();
-    const folder = await createRunFolder(runsFolder, { kind, name, createdAt });
-    const { engine, ...known } = provenance;
-    const record: RunRecord = {
-      schema: 1,
-      id: path.basename(folder),
-      kind,
-      name,
-      arguments: asJson(args) as RunRecord["arguments"],
-      command: [],
-      models: [],
-      data: [],
-      ...known,
-      versions: {
-        philab: packageVersion(),
-        node: process.versions.node,
-        ...(engine === undefined ? {} : { engine }),
-      },
-      state: "queued",
-      createdAt: createdAt.toISOString(),
-    };
-    await writeRecord(folder, record);
-    return new Job(definition, { folder, record, args });
+    return new Job(definition, await createRun(definition, options));
   }
 
   /** A run that exists: queued, failed, cancelled, or left by a process that died. `start` continues it. */

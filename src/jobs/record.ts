@@ -55,6 +55,8 @@ export const runRecordSchema = z.looseObject({
   arguments: z.record(z.string(), z.json()),
   ...provenanceSchema.shape,
   state: z.enum(RUN_STATES),
+  /** What it said, before its first step, that it would take. */
+  plan: z.record(z.string(), z.number()).optional(),
   createdAt: moment,
   /** When the first attempt began. */
   startedAt: moment.optional(),

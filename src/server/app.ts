@@ -6,7 +6,7 @@ import type { Fleet } from "./fleet/fleet.ts";
 import { checkBody, readJson } from "./http/body.ts";
 import { errorAnswer, HttpError } from "./http/errors.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
-import type { Route } from "./http/route.ts";
+import type { Route, RunService } from "./http/route.ts";
 import type { Metrics } from "./metrics.ts";
 import { ROUTES } from "./routes.ts";
 import { pageAnswer, STUDIO_PATH, type Pages } from "./studio/pages.ts";
@@ -15,7 +15,7 @@ export interface AppOptions extends GuardOptions {
   fleet: Fleet;
   metrics: Metrics;
   maxBodyBytes: number;
-  runsFolder: string;
+  runs: RunService;
   /** The studio's pages, where they are served. */
   pages?: Pages;
   log: (message: string, more?: Record<string, string | number>) => void;
@@ -65,7 +65,7 @@ function servePages(app: App, pages: Pages): void {
 async function answer(
   route: Route,
   context: Context<{ Bindings: HttpBindings }>,
-  { fleet, metrics, maxBodyBytes, runsFolder }: AppOptions,
+  { fleet, metrics, maxBodyBytes, runs }: AppOptions,
 ): Promise<Response> {
   const body =
     route.body === undefined
@@ -75,7 +75,7 @@ async function answer(
   const address = context.env.incoming.socket.remoteAddress ?? "";
   return route.handle(
     {
-      ...{ fleet, metrics, runsFolder, client: user ?? address, signal: context.req.raw.signal },
+      ...{ fleet, metrics, runs, client: user ?? address, signal: context.req.raw.signal },
       params: context.req.param(),
     },
     body,

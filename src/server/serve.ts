@@ -8,6 +8,8 @@ import { createApp } from "./app.ts";
 import { Fleet, type FleetOptions } from "./fleet/fleet.ts";
 import { Inventory, type ServedModel } from "./fleet/inventory.ts";
 import { isLoopback, type GuardOptions } from "./http/guard.ts";
+import { DataSets } from "./lab/data-sets.ts";
+import { RunQueue } from "./lab/run-queue.ts";
 import { Metrics } from "./metrics.ts";
 import type { Pages } from "./studio/pages.ts";
 
@@ -46,8 +48,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       hint: "Set PHILAB_API_KEY, or listen on 127.0.0.1.",
     });
   const fleet = new Fleet(new Inventory({ given: models, home }), options, { log });
-  const runsFolder = homeFolders(home).runs;
-  const app = createApp({ ...options, fleet, runsFolder, metrics: new Metrics() });
+  const folders = homeFolders(home);
+  const queue = new RunQueue({ home, log });
+  const runs = { folders, queue, dataSets: new DataSets(folders.data) };
+  const app = createApp({ ...options, fleet, runs, metrics: new Metrics() });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
@@ -64,7 +68,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     fleet,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
-      await fleet.close();
+      await Promise.all([fleet.close(), queue.close()]);
       server.closeAllConnections();
       await closed;
     },

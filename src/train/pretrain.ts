@@ -49,7 +49,7 @@ export const PRETRAIN_OPTIONS = {
   learningRate: LOOP_OPTIONS.learningRate.default(1e-3),
 } as const;
 
-const pretrainArguments = z.strictObject({
+export const pretrainArguments = z.strictObject({
   ...PRETRAIN_OPTIONS,
   /** Where the model goes; `model` in the run's folder where left out. */
   out: file.optional(),

@@ -79,6 +79,7 @@ export async function runTraining(
     await assertTarget(out, folder);
     await assertDisk(folder, diskBytes);
     plan = planOf(prepared, { ...(await loop.measure(signal)), steps, diskBytes });
+    await context.describe({ plan: { ...plan } });
   }
   observer.onStart?.({ facts, warnings, steps, done, plan });
   for (const message of warnings) context.emit({ message });

@@ -2,7 +2,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { LanguageModel } from "../../src/generate/language-model.ts";
 import {
   attentionPatterns,
@@ -10,9 +9,8 @@ import {
   logitAttribution,
   logitLens,
 } from "../../src/interpret/index.ts";
-import { Job, defineJob } from "../../src/jobs/job.ts";
 import { maxDifference, readTensors } from "../support/golden.ts";
-import { binaryOf, eventsOf, startServer, type TestServer } from "../support/server.ts";
+import { binaryOf, startServer, type TestServer } from "../support/server.ts";
 
 const bundled = new URL("../../models/phi-micro", import.meta.url).pathname;
 const CLEAN = "When Mary and John went to the store, John gave a book to";
@@ -157,43 +155,4 @@ describe("analyses", () => {
     const { heads } = await ask<{ heads: unknown[] }>("heads", { prompt: CLEAN });
     expect(heads).toEqual(JSON.parse(JSON.stringify(await detectHeads(model, CLEAN))));
   });
-});
-
-it("runs are listed, shown, and watched until they end", async () => {
-  const count = defineJob({
-    kind: "count",
-    arguments: z.strictObject({}),
-    async run({ emit, signal }) {
-      emit({ metrics: { loss: 0.5 } });
-      await released;
-      signal.throwIfAborted();
-      emit({ metrics: { loss: 0.25 } });
-      return { done: 2 };
-    },
-  });
-  let release = (): void => undefined;
-  const released = new Promise<void>((resolve) => (release = resolve));
-  const runsFolder = path.join(server.home, "runs");
-  const job = await Job.create(count, { runsFolder, name: "tale", arguments: {}, provenance: {} });
-  const result = job.start();
-  const { id } = job.record;
-  const watched = fetch(`${server.url}/v1/lab/runs/${id}/events`);
-  const response = await watched;
-  release();
-  const events = await eventsOf(response);
-  expect(
-    events.map(({ metrics }) => (metrics as { loss: number } | undefined)?.loss).filter(Boolean),
-  ).toEqual([0.5, 0.25]);
-  expect(events.at(-1)).toMatchObject({ state: "done" });
-  await result;
-  const list = (await (await fetch(`${server.url}/v1/lab/runs`)).json()) as {
-    runs: { id: string }[];
-  };
-  expect(list.runs.map((run) => run.id)).toEqual([id]);
-  expect(await (await fetch(`${server.url}/v1/lab/runs/${id}`)).json()).toMatchObject({
-    state: "done",
-    result: { done: 2 },
-  });
-  for (const bad of ["nothing", "..%2F..", "%00"])
-    expect((await fetch(`${server.url}/v1/lab/runs/${bad}`)).status).toBe(404);
 });

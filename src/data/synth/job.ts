@@ -23,7 +23,7 @@ import { DEFAULT_SHARES } from "./synthesize.ts";
 
 const text = z.string().min(1);
 
-const synthArguments = z.strictObject({
+export const synthArguments = z.strictObject({
   out: text,
   seed: z.int().min(0),
   /** Files of tasks that must not occur. */

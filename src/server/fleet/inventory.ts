@@ -1,4 +1,8 @@
-/** The models and adapters that requests may name: those given at the start, and those in the store. Names only, never paths. */
+/**
+ * The models and adapters that requests may name: those given at the start, those in the store, and what finished runs made,
+ * by the run's id. Names only, never paths.
+ */
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { LabError } from "../../base/errors.ts";
@@ -10,6 +14,8 @@ import {
   type ModelReference,
 } from "../../catalog/reference.ts";
 import { openCheckpoint } from "../../checkpoint/index.ts";
+import type { RunRecord } from "../../jobs/record.ts";
+import { listRuns } from "../../jobs/runs.ts";
 import { configFromCheckpoint } from "../../model/config.ts";
 import { kvCacheBytes } from "../../model/kv-cache.ts";
 import type { AdapterFiles } from "../worker/model-host.ts";
@@ -44,6 +50,15 @@ export class Inventory {
 
   /** Every model that can be asked for. */
   async list(): Promise<ServedModel[]> {
+    const trained = (await this.#trained()).filter(({ isAdapter }) => !isAdapter);
+    return [
+      ...(await this.#kept()),
+      ...trained.map(({ id, path }) => ({ id, reference: trainedModel(id, path) })),
+    ];
+  }
+
+  /** Models that no run made: they are looked at first, since there are few. */
+  async #kept(): Promise<ServedModel[]> {
     const folders = homeFolders(this.#home);
     const models = [...this.#given];
     for (const id of await listStoredModels(folders.models)) {
@@ -60,9 +75,22 @@ export class Inventory {
   async adapters(): Promise<AdapterFiles[]> {
     const folder = homeFolders(this.#home).adapters;
     const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-    return entries
-      .filter((entry) => !entry.isFile() && /^[a-z0-9][a-z0-9._-]*$/.test(entry.name))
-      .map(({ name }) => ({ name, path: path.join(folder, name) }));
+    const trained = (await this.#trained()).filter(({ isAdapter }) => isAdapter);
+    return [
+      ...entries
+        .filter((entry) => !entry.isFile() && /^[a-z0-9][a-z0-9._-]*$/.test(entry.name))
+        .map(({ name }) => ({ name, path: path.join(folder, name) })),
+      ...trained.map(({ id, path }) => ({ name: id, path })),
+    ];
+  }
+
+  /** What finished runs made and what is still there. */
+  async #trained(): Promise<{ id: string; path: string; isAdapter: boolean }[]> {
+    const { runs } = await listRuns(homeFolders(this.#home).runs);
+    return runs.flatMap(({ record }) => {
+      const made = madeBy(record);
+      return made !== undefined && existsSync(made.path) ? [{ id: record.id, ...made }] : [];
+    });
   }
 
   /** The model, and the adapter after a `+`, that a request names. Throws `not_found` with the nearest names. */
@@ -72,13 +100,14 @@ export class Inventory {
     const first = this.#given[0];
     if (first !== undefined && (name === undefined || name === "" || name === "default"))
       return { model: first, adapter: givenAdapter(first) };
-    const models = await this.list();
+    let models = await this.#kept();
+    const base = name?.slice(0, name.lastIndexOf("+"));
+    if (!models.some(({ id }) => id === name || id === base)) models = await this.list();
     const exact = models.find(({ id }) => id === name);
     if (exact !== undefined) return { model: exact, adapter: givenAdapter(exact) };
-    const plus = name?.lastIndexOf("+") ?? -1;
-    const model = models.find(({ id }) => id === name?.slice(0, plus));
-    const adapter =
-      model && (await this.adapters()).find((one) => one.name === name?.slice(plus + 1));
+    const model = models.find(({ id }) => id === base);
+    const adapterName = name?.slice((base?.length ?? 0) + 1);
+    const adapter = model && (await this.adapters()).find((one) => one.name === adapterName);
     if (model !== undefined && adapter !== undefined) return { model, adapter };
     const names = models.map(({ id }) => id);
     throw new LabError("not_found", `there is no model ${JSON.stringify(name)}`, {
@@ -95,6 +124,23 @@ export class Inventory {
     this.#facts.set(reference.path, reading);
     return reading;
   }
+}
+
+/** Where a finished run has put a model or an adapter. */
+export function madeBy({
+  kind,
+  state,
+  arguments: args,
+  result,
+}: RunRecord): { path: string; isAdapter: boolean } | undefined {
+  if (state !== "done" || (kind !== "train" && kind !== "finetune")) return undefined;
+  const made = (result as { path?: unknown } | null)?.path;
+  if (typeof made !== "string") return undefined;
+  return { path: made, isAdapter: kind === "finetune" && args["full"] !== true };
+}
+
+function trainedModel(name: string, folder: string): ModelReference {
+  return { source: "path", kind: "directory", path: folder, name };
 }
 
 function givenAdapter({ reference }: ServedModel): AdapterFiles | null {

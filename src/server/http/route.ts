@@ -1,14 +1,24 @@
 /** Endpoints as data: what they take, what they say of themselves, and what answers. */
 import type { z } from "zod";
+import type { HomeFolders } from "../../base/settings.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { DataSets } from "../lab/data-sets.ts";
+import type { RunQueue } from "../lab/run-queue.ts";
 import type { Metrics } from "../metrics.ts";
+
+/** Long work on disk: where it lies, what it may read, and who does it. */
+export interface RunService {
+  /** Of `PHILAB_HOME`. */
+  folders: HomeFolders;
+  dataSets: DataSets;
+  queue: RunQueue;
+}
 
 /** What a request brings, beside its body. */
 export interface RouteContext {
   fleet: Fleet;
   metrics: Metrics;
-  /** `PHILAB_HOME/runs`. */
-  runsFolder: string;
+  runs: RunService;
   /** Who asks: the user that the request names, or where it comes from. */
   client: string;
   /** Aborted when the client goes away. */

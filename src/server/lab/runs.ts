@@ -1,19 +1,32 @@
 /** `/v1/lab/runs`: work on record. Runs of the command line and of the server are the same folders. */
+import path from "node:path";
 import { LabError } from "../../base/errors.ts";
 import { toJson } from "../../base/json.ts";
-import { listRuns, readRun, runEvents } from "../../jobs/runs.ts";
+import { listRuns, readRun, runEvents, type Run } from "../../jobs/runs.ts";
+import { readMetrics } from "../../train/metrics.ts";
 import { eventStream } from "../http/event-stream.ts";
-import { defineRoute, EVENTS_TYPE, JSON_TYPE, type Route } from "../http/route.ts";
+import {
+  defineRoute,
+  EVENTS_TYPE,
+  JSON_TYPE,
+  type Route,
+  type RouteContext,
+} from "../http/route.ts";
+import { answersAs, RUN_KINDS } from "./run-kinds.ts";
 
-async function find(runsFolder: string, id: string): Promise<Awaited<ReturnType<typeof readRun>>> {
+type Context = Pick<RouteContext, "params" | "runs">;
+
+async function find({ params, runs }: Context): Promise<Run> {
+  const id = params["id"] ?? "";
   // Among those that are there: an id is a name, never a path.
-  const run = (await listRuns(runsFolder)).runs.find(({ record }) => record.id === id);
+  const run = (await listRuns(runs.folders.runs)).runs.find(({ record }) => record.id === id);
   if (run !== undefined) return run;
   throw new LabError("not_found", `there is no run ${JSON.stringify(id)}`);
 }
 
-function json(value: unknown): Response {
-  return new Response(toJson(value), { headers: { "content-type": JSON_TYPE } });
+/** A run's record, and the name under which what it made answers. */
+async function describe(run: Run, { fleet }: Pick<RouteContext, "fleet">): Promise<object> {
+  return { ...run.record, answersAs: (await answersAs(run, fleet.inventory)) ?? null };
 }
 
 const list = defineRoute({
@@ -21,10 +34,10 @@ const list = defineRoute({
   path: "/v1/lab/runs",
   summary: "Trainings, evaluations, downloads: newest first",
   answers: [JSON_TYPE],
-  async handle({ runsFolder }) {
-    const { runs, unreadable } = await listRuns(runsFolder);
+  async handle(context) {
+    const { runs, unreadable } = await listRuns(context.runs.folders.runs);
     return json({
-      runs: runs.map(({ record }) => record),
+      runs: await Promise.all(runs.map((run) => describe(run, context))),
       unreadable: unreadable.map(({ error }) => error.toJSON()),
     });
   },
@@ -35,8 +48,8 @@ const show = defineRoute({
   path: "/v1/lab/runs/:id",
   summary: "One run",
   answers: [JSON_TYPE],
-  async handle({ runsFolder, params }) {
-    return json((await find(runsFolder, params["id"] ?? "")).record);
+  async handle(context) {
+    return json(await describe(await find(context), context));
   },
 });
 
@@ -45,8 +58,8 @@ const events = defineRoute({
   path: "/v1/lab/runs/:id/events",
   summary: "A run's events, those to come too, until it ends",
   answers: [EVENTS_TYPE],
-  async handle({ runsFolder, params, signal }) {
-    const { folder } = await find(runsFolder, params["id"] ?? "");
+  async handle({ runs, params, signal }) {
+    const { folder } = await find({ runs, params });
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
     return eventStream(
@@ -58,4 +71,90 @@ const events = defineRoute({
   },
 });
 
-export const RUN_ROUTES: readonly Route[] = [list, show, events];
+const MAX_ROWS = 2_000;
+
+const metrics = defineRoute({
+  method: "GET",
+  path: "/v1/lab/runs/:id/metrics",
+  summary: `What a training measured at each step; of long ones ${MAX_ROWS} steps, evenly spread`,
+  answers: [JSON_TYPE],
+  async handle(context) {
+    const { folder } = await find(context);
+    const rows = await readMetrics(path.join(folder, "metrics.jsonl"));
+    const every = Math.ceil(rows.length / MAX_ROWS);
+    const isKept = ({ evalLoss }: (typeof rows)[number], i: number): boolean =>
+      evalLoss !== undefined || i % every === 0 || i === rows.length - 1;
+    return json({ steps: rows.length, every, rows: rows.filter(isKept) });
+  },
+});
+
+const begin = RUN_KINDS.map((kind) =>
+  defineRoute({
+    method: "POST",
+    path: `/v1/lab/runs/${kind.kind}`,
+    summary: kind.summary,
+    body: kind.body,
+    answers: [JSON_TYPE],
+    async handle(context, body) {
+      const { fleet, runs } = context;
+      runs.queue.assertRoom();
+      const { device, threads } = fleet.options;
+      const run = await kind.create(body, {
+        ...{ inventory: fleet.inventory, dataSets: runs.dataSets, folders: runs.folders },
+        settings: { device, ...(threads === undefined ? {} : { threads }) },
+      });
+      runs.queue.add(run);
+      return json(await describe(run, context));
+    },
+  }),
+);
+
+const cancel = defineRoute({
+  method: "POST",
+  path: "/v1/lab/runs/:id/cancel",
+  summary: "Stop a run that this server works on; what it has done is saved",
+  answers: [JSON_TYPE],
+  async handle(context) {
+    const run = await find(context);
+    await context.runs.queue.cancel(run);
+    return json(await describe(await readRun(run.folder), context));
+  },
+});
+
+const resume = defineRoute({
+  method: "POST",
+  path: "/v1/lab/runs/:id/resume",
+  summary: "Go on with a run that was cancelled, failed, or was left by a program that ended",
+  answers: [JSON_TYPE],
+  async handle(context) {
+    const run = await find(context);
+    const { id, kind, state } = run.record;
+    if (state === "done") throw new LabError("bad_input", `${id} is done`);
+    if (!RUN_KINDS.some((known) => known.kind === kind))
+      throw new LabError("unsupported", `runs of kind ${kind} are not resumed here`, {
+        hint: `philab runs resume ${id}`,
+      });
+    if (state === "running" || context.runs.queue.has(id))
+      throw new LabError("busy", `${id} is being worked on`);
+    return json(await describe(await context.runs.queue.resume(run), context));
+  },
+});
+
+const data = defineRoute({
+  method: "GET",
+  path: "/v1/lab/data",
+  summary: "Data sets that runs may name",
+  answers: [JSON_TYPE],
+  async handle({ runs }) {
+    return json({ data: await runs.dataSets.list() });
+  },
+});
+
+function json(value: unknown): Response {
+  return new Response(toJson(value), { headers: { "content-type": JSON_TYPE } });
+}
+
+export const RUN_ROUTES: readonly Route[] = [
+  ...[list, show, events, metrics],
+  ...[...begin, cancel, resume, data],
+];

@@ -1,0 +1,72 @@
+/** Data sets that requests may name: what lies in `PHILAB_HOME/data`. Rows that a request brings become one. */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { writeTextAtomic } from "../../base/atomic.ts";
+import { LabError } from "../../base/errors.ts";
+import { toJson, type JsonValue } from "../../base/json.ts";
+import { didYouMean } from "../../base/suggest.ts";
+
+/** A name is never a path: no separator, no dot at its beginning. */
+export const dataName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/i, "expected a name");
+
+export interface DataSet {
+  name: string;
+  /** A corpus or any folder of files; or one file. */
+  kind: "folder" | "file";
+  /** Of a file. */
+  sizeBytes?: number;
+}
+
+export class DataSets {
+  readonly #folder: string;
+
+  /** @param folder - `PHILAB_HOME/data` */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async list(): Promise<DataSet[]> {
+    const entries = await readdir(this.#folder, { withFileTypes: true }).catch(() => []);
+    const known = entries.filter(({ name }) => dataName.safeParse(name).success);
+    return Promise.all(
+      known.map(async (entry): Promise<DataSet> => {
+        const { name } = entry;
+        const found = await stat(path.join(this.#folder, name));
+        return found.isDirectory()
+          ? { name, kind: "folder" }
+          : { name, kind: "file", sizeBytes: found.size };
+      }),
+    );
+  }
+
+  /** Where a data set lies. Throws `not_found` with the nearest names. */
+  async find(name: string): Promise<string> {
+    const names = (await this.list()).map((one) => one.name);
+    if (names.includes(name)) return path.join(this.#folder, name);
+    throw new LabError("not_found", `there is no data set ${JSON.stringify(name)}`, {
+      hint:
+        didYouMean(name, names) ??
+        "GET /v1/lab/data lists those of PHILAB_HOME/data; rows may come with the request.",
+    });
+  }
+
+  /** Where a data set of this name may be made. Throws `bad_input` where there is one. */
+  async vacant(name: string): Promise<string> {
+    if ((await this.list()).every((one) => one.name !== name)) return path.join(this.#folder, name);
+    throw new LabError("bad_input", `there is a data set ${name} already`, {
+      hint: "Choose another name.",
+    });
+  }
+
+  /** Keeps rows under a name that their content decides, and says where. */
+  async keep(rows: readonly Record<string, JsonValue>[]): Promise<string> {
+    const text = rows.map((row) => `${toJson(row)}\n`).join("");
+    const hash = createHash("sha256").update(text).digest("hex");
+    const file = path.join(this.#folder, `rows-${hash.slice(0, 16)}.jsonl`);
+    await mkdir(this.#folder, { recursive: true });
+    await writeTextAtomic(file, text);
+    return file;
+  }
+}
