@@ -56,7 +56,7 @@ const PACKAGES: Record<string, readonly string[]> = {
 };
 
 /** The studio sees the server through HTTP only: of src/ it takes drawings, formats and, as types, what endpoints say. */
-const STUDIO_MAY_RUN = ["base", "report", "generate/prompt"];
+const STUDIO_MAY_RUN = ["base", "report", "generate/prompt.ts", "evaluate/known-prompts.ts"];
 
 const MAX_LINES = 350;
 

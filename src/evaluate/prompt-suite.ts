@@ -2,9 +2,10 @@
  * Prompts that the Phi-2 report and the model cards show, with what can be checked in an answer. A check is no grade: it finds
  * answers that are surely wrong, and a person reads the rest.
  */
-import { codePrompt, chatPrompt, qaPrompt, type FormattedPrompt } from "../generate/prompt.ts";
+import { chatPrompt, formatPrompt, type FormattedPrompt } from "../generate/prompt.ts";
 import type { LanguageModel } from "../generate/language-model.ts";
 import type { PythonSandbox } from "../sandbox/index.ts";
+import { KNOWN_PROMPTS } from "./known-prompts.ts";
 
 export interface SuitePrompt {
   name: string;
@@ -15,57 +16,39 @@ export interface SuitePrompt {
   check: (answer: string, sandbox: () => Promise<PythonSandbox>) => boolean | Promise<boolean>;
 }
 
-const BLOG = "Phi-2 report (Microsoft Research, December 2023)";
-const CARD = "Phi-2 model card";
-
-const SKIER =
-  "A skier slides down a frictionless slope of height 40m and length 80m. What's the skier's speed at the bottom?";
-
-const MISTAKE = `${SKIER} A student answered: "The potential energy at the top is E = mgL with L = 80 m. At the bottom it is all kinetic: mgL = mv²/2, so v = sqrt(2 · 9.81 · 80) = 39.6 m/s." Is the answer right? If not, what is the mistake, and what is the right speed?`;
-
-const CODE = 'def print_prime(n):\n   """\n   Print all primes between 1 and n\n   """';
-
-const CONVERSATION: readonly [user: string, assistant: string][] = [
-  [
-    "I don't know why, I'm struggling to maintain focus while studying. Any suggestions?",
-    "Well, have you tried creating a study schedule and sticking to it?",
-  ],
-  [
-    "Yes, I have, but it doesn't seem to help much.",
-    "Hmm, maybe you should try studying in a quiet environment, like the library.",
-  ],
-];
+const { skier, student, analogy, print_prime: primes, chat } = KNOWN_PROMPTS;
+const [CODE] = primes.turns;
 
 const words = (answer: string): number => answer.trim().split(/\s+/).length;
 
 export const PROMPT_SUITE: readonly SuitePrompt[] = [
   {
     name: "skier",
-    source: BLOG,
-    prompt: qaPrompt(SKIER),
+    source: skier.source,
+    prompt: formatPrompt(skier.turns[0], skier.format),
     expects: "v = √(2gh) ≈ 28 m/s",
     check: (answer) =>
       /\b2[78](\.\d+)?\s*(m\/s|meters? per second|metres? per second)/i.test(answer),
   },
   {
     name: "student",
-    source: BLOG,
-    prompt: qaPrompt(MISTAKE),
+    source: student.source,
+    prompt: formatPrompt(student.turns[0], student.format),
     expects: "height instead of length; about 28 m/s",
     check: (answer) => /height|\bh\b/i.test(answer) && /\b2[78](\.\d+)?\b/.test(answer),
   },
   {
     name: "analogy",
-    source: CARD,
-    prompt: qaPrompt("Write a detailed analogy between mathematics and a lighthouse."),
+    source: analogy.source,
+    prompt: formatPrompt(analogy.turns[0], analogy.format),
     expects: "both things, in more than a sentence",
     check: (answer) =>
       /math/i.test(answer) && /lighthouse|light|ship/i.test(answer) && words(answer) >= 30,
   },
   {
     name: "print_prime",
-    source: CARD,
-    prompt: codePrompt(CODE),
+    source: primes.source,
+    prompt: formatPrompt(primes.turns[0], primes.format),
     expects: "prints 2, 3, 5, 7, 11, 13, 17, 19 for 20",
     check: async (answer, sandbox) => {
       const python = await sandbox();
@@ -77,14 +60,10 @@ export const PROMPT_SUITE: readonly SuitePrompt[] = [
   },
   {
     name: "chat",
-    source: CARD,
-    prompt: chatPrompt([
-      ...CONVERSATION.flatMap(([user, assistant]) => [
-        { role: "user" as const, text: user },
-        { role: "assistant" as const, text: assistant },
-      ]),
-      { role: "user", text: "I tried that too. What else?" },
-    ]),
+    source: chat.source,
+    prompt: chatPrompt(
+      chat.turns.map((text, i) => ({ role: i % 2 === 0 ? "user" : "assistant", text })),
+    ),
     expects: "one turn with advice",
     check: (answer) => words(answer) >= 5 && !/^(Alice|Bob):/m.test(answer),
   },

@@ -12,6 +12,12 @@ export interface View {
 
 export const VIEWS: readonly View[] = [
   {
+    name: "playground",
+    title: "Playground",
+    summary: "Let models write, see what each token cost, and go on from another.",
+    load: () => import("./views/playground/Playground.svelte"),
+  },
+  {
     name: "system",
     title: "System",
     summary: "What is loaded, what it holds and what the server has counted.",

@@ -34,6 +34,8 @@ export interface StudioSession extends AsyncDisposable {
   open: (view: string, options?: OpenOptions) => Promise<Page>;
   /** What went wrong in pages: exceptions, and errors on the console that were not expected. */
   errors: string[];
+  /** Another server with the pages, such as one in the place of the first. */
+  startAgain: (options: Parameters<typeof startServer>[0]) => Promise<TestServer>;
 }
 
 interface OpenOptions {
@@ -53,6 +55,7 @@ export async function startStudio(
   return {
     server,
     errors,
+    startAgain: async (options) => startServer({ ...options, pages: await readPages() }),
     async open(view, { size = WIDE, theme = "light" } = {}) {
       const page = await browser.newPage({
         ...{ viewport: size, colorScheme: theme, reducedMotion: "reduce" },

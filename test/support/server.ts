@@ -11,6 +11,8 @@ import { build } from "./built.ts";
 
 export interface TestServer extends RunningServer {
   home: string;
+  /** Ends the server; its home stays until the test is over. */
+  close: () => Promise<void>;
   logged: { message: string; more: Record<string, string | number> }[];
   client: OpenAI;
   /** Asks without a client: status, body as text, headers. */
@@ -41,6 +43,7 @@ export async function startServer({
   });
   return {
     ...{ ...server, home, logged },
+    close: async () => server[Symbol.asyncDispose](),
     client: new OpenAI({
       ...{ baseURL: `${server.url}/v1`, apiKey: options.apiKey ?? "none", maxRetries: 0 },
     }),

@@ -50,7 +50,7 @@ export type UrlState<T> = { -readonly [K in keyof T]: Widened<T[K]> };
  * A view's parameters: read from the address, written back as they change, those that differ from their default only. Call it while
  * the component is made. What the address has in another form than its default is left out, and `linkProblems` says so.
  *
- * @example const state = urlState("playground", { prompt: "", temperature: 0.8 });
+ * @example const params = urlState("playground", { prompt: "", temperature: 0.8 });
  */
 export function urlState<const T extends Readonly<Record<string, ParamValue>>>(
   view: string,
