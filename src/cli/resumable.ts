@@ -40,6 +40,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     ]);
     await followProbes(context, (definition) => Job.resume(definition, folder));
   },
+  "safety-report": async (context, folder) => {
+    const [{ Job }, { followReport }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("./safety-report.ts"),
+    ]);
+    await followReport(context, (definition) => Job.resume(definition, folder));
+  },
   "safety-toxigen": async (context, folder) => {
     const [{ Job }, { toxigenJob }, { followToxigen, openSafetyModel }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -28,6 +28,11 @@ export const SAFETY_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/safety-redteam.ts")).command,
   },
   {
+    name: "report",
+    summary: "the panel before and after a change, and what moved inside",
+    load: async () => (await import("./commands/safety-report.ts")).command,
+  },
+  {
     name: "unlearn",
     summary: "make a model forget some answers and keep the rest",
     load: async () => (await import("./commands/safety-unlearn.ts")).command,

@@ -115,7 +115,8 @@ function assertLayer(layer: number, { layers }: PhiConfig): void {
     });
 }
 
-async function readParameter(
+/** A parameter by its Hugging Face name, as f32. */
+export async function readParameter(
   name: string,
   sources: ReadonlyMap<string, ParameterSource>,
 ): Promise<Float32Array> {

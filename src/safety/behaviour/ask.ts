@@ -6,6 +6,7 @@ import { toJson } from "../../base/json.ts";
 import type { SETTING_SCHEMAS } from "../../base/settings.ts";
 import { answerAll } from "../../evaluate/answer.ts";
 import type { OpenedTarget } from "../../evaluate/job.ts";
+import type { Target } from "../../evaluate/target.ts";
 import type { Request, Response } from "../../evaluate/task.ts";
 import type { JobContext } from "../../jobs/job.ts";
 import { judge, type JudgedPair, type Verdict } from "./judge.ts";
@@ -53,13 +54,22 @@ export async function askTarget(
     models: [{ reference: target.name }],
     ...(engine === undefined ? {} : { engine }),
   });
+  const responses = await answersOf(target, requests, { folder, signal, progress });
+  return { facts: { ...target.facts, target: target.name }, responses };
+}
+
+/** The answers of a target that is open; those that an earlier attempt left in `folder` are not asked for again. */
+export async function answersOf(
+  target: Target,
+  requests: readonly Request[],
+  { folder, signal, progress }: Pick<AskOptions, "folder" | "signal" | "progress">,
+): Promise<Response[]> {
   const { units } = await target.plan(requests, { truncate: false });
-  const responses = await answerAll(units, requests.length, {
+  return answerAll(units, requests.length, {
     ...{ target, signal, folder },
     requests: sha256(toJson({ target: target.facts, requests: sha256(toJson(requests)) })),
     onProgress: (done, total) => progress(done, { total }),
   });
-  return { facts: { ...target.facts, target: target.name }, responses };
 }
 
 /** The verdicts of a judge; undefined where none is named. */

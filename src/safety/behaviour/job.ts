@@ -9,10 +9,10 @@ import type { Request, Response } from "../../evaluate/task.ts";
 import { qaPrompt } from "../../generate/prompt.ts";
 import { defineJob, type JobDefinition } from "../../jobs/job.ts";
 import { askTarget, judgeArguments, judgeBy, type OpenTarget } from "./ask.ts";
-import { bbqScores } from "./bbq.ts";
+import { bbqScores, type BbqScores } from "./bbq.ts";
 import { countVerdicts, type JudgedPair } from "./judge.ts";
 import { readQuestions, type Questions } from "./questions.ts";
-import { isRefusal, logOdds, oddsByKind, refusalRates } from "./refusals.ts";
+import { isRefusal, logOdds, oddsByKind, refusalRates, type RefusalRates } from "./refusals.ts";
 
 export const behaviourArguments = z.strictObject({
   model: z.string().optional(),
@@ -56,7 +56,7 @@ export function behaviourJob(
       const result: JsonObject = {
         ...facts,
         data_sha256: hash,
-        ...(found.scores as JsonObject),
+        ...(found.scores as unknown as JsonObject),
         ...(verdicts === undefined
           ? {}
           : { judge: verdicts.judge, verdicts: { ...countVerdicts(verdicts.verdicts) } }),
@@ -85,7 +85,7 @@ function pairsOf(
   });
 }
 
-function requestsOf(
+export function requestsOf(
   questions: Questions,
   { maxTokens, begins }: { maxTokens: number; begins: readonly string[] },
 ): Request[] {
@@ -110,11 +110,19 @@ function requestsOf(
   ];
 }
 
-function scoresOf(
+/** What there were no prompts or questions for is absent. */
+export interface BehaviourScores {
+  refusals?: RefusalRates;
+  firstToken?: { begins: readonly string[]; all: number; safe?: number; unsafe?: number };
+  bbq?: Partial<BbqScores>;
+  categories?: Record<string, Partial<BbqScores>>;
+}
+
+export function scoresOf(
   questions: Questions,
   responses: readonly Response[],
   begins: readonly string[],
-): { scores: object; answers: JsonObject[] } {
+): { scores: BehaviourScores; answers: JsonObject[] } {
   if (questions.kind === "bbq") {
     let at = 0;
     const answers = questions.questions.map(({ choices }) => {
@@ -171,6 +179,6 @@ function logprobOf(response: Response): number {
 }
 
 /** Without what there was no question for. */
-function withoutGaps(scores: object): object {
+function withoutGaps(scores: BbqScores): Partial<BbqScores> {
   return Object.fromEntries(Object.entries(scores).filter(([, value]) => value !== undefined));
 }
