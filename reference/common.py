@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from transformers import PhiForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
 
-def load_model(directory: str, attention: str = "eager") -> PhiForCausalLM:
+def load_model(directory: str, attention: str = "eager") -> PreTrainedModel:
     """The model of a Hugging Face directory in F32; fails where a parameter is missing or left over."""
     logging.disable_progress_bar()
-    model, info = PhiForCausalLM.from_pretrained(
+    model, info = AutoModelForCausalLM.from_pretrained(
         directory, dtype=torch.float32, attn_implementation=attention, output_loading_info=True, local_files_only=True
     )
     faults = {kind: sorted(map(str, names)) for kind, names in info.items() if names}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every inner value of a Phi forward pass in transformers, under TransformerLens's names, as safetensors.
+"""Every inner value of a forward pass of Phi, GPT-2, Llama or Mistral in transformers, under TransformerLens's names, as safetensors.
 
 Made with it: test/fixtures/phi-mini/expected.safetensors. With real weights it gives what philab has to agree with.
 
@@ -8,7 +8,8 @@ Made with it: test/fixtures/phi-mini/expected.safetensors. With real weights it 
     python dump.py test/fixtures/phi-mini --ids test/fixtures/phi-mini/inputs.json --gradients \\
         --check test/fixtures/phi-mini/expected.safetensors
 
-Values are F32, batch first (B batch, T query positions, S key positions, N heads, H head size, D width, F MLP width):
+Values are F32, batch first (B batch, T query positions, S key positions, N heads, H head size, D width, F MLP width;
+Llama's keys and values may have fewer heads):
 
     hook_embed                                     [B, T, D]
     blocks.{l}.hook_resid_pre, hook_resid_post     [B, T, D]
@@ -23,6 +24,9 @@ Values are F32, batch first (B batch, T query positions, S key positions, N head
     blocks.{l}.attn.hook_result                    [B, T, N, D]  z times W_O per head, without bias
     blocks.{l}.hook_attn_out, hook_mlp_out         [B, T, D]     what is added to the stream, with bias
     blocks.{l}.mlp.hook_pre, hook_post             [B, T, F]
+    blocks.{l}.hook_resid_mid, hook_ln2_out        [B, T, D]     of GPT-2 and Llama, and ln2.hook_scale, ln2.hook_normalized
+    blocks.{l}.mlp.hook_pre_linear                 [B, T, F]     of Llama
+    hook_pos_embed                                 [B, T, D]     of GPT-2
     ln_final.hook_scale, hook_normalized           [B, T, 1], [B, T, D]
     logits                                         [B, T, V]
     grad.{parameter}                               of the mean next-token loss, with --gradients
@@ -40,39 +44,43 @@ import torch
 from common import encode, load_model
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface, PhiForCausalLM
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 Values = dict[str, torch.Tensor]
 
 
-def load(directory: str) -> PhiForCausalLM:
+def load(directory: str) -> PreTrainedModel:
     """The model in F32 with an attention that shows its insides: what eager attention does, kept."""
     AttentionInterface.register("shown", shown_attention)
     AttentionMaskInterface.register("shown", eager_mask)
     return load_model(directory, "shown")
 
 
-def shown_attention(module, query, key, value, attention_mask, scaling, dropout=0.0, **_):
-    """query, key, value: [B, N, T, H], rotated. Leaves what it computed in `module.shown`."""
-    scores = query @ key.transpose(2, 3) * scaling  # [B, N, T, S]
+def shown_attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **_):
+    """query: [B, N, T, H], rotated; key, value: [B, G, T, H]. Leaves what it computed in `module.shown`."""
+    rotated = {"hook_rot_q": query.transpose(1, 2), "hook_rot_k": key.transpose(1, 2)}
+    groups = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    scores = query @ key.transpose(2, 3) * (scaling or query.shape[-1] ** -0.5)  # [B, N, T, S]
     length = query.shape[2]
     future = torch.ones(length, length, dtype=torch.bool).triu(1)
     scores = scores.masked_fill(future, float("-inf"))
     pattern = scores.softmax(-1)
     z = (pattern @ value).transpose(1, 2).contiguous()  # [B, T, N, H]
-    rotated = {"hook_rot_q": query.transpose(1, 2), "hook_rot_k": key.transpose(1, 2)}
     module.shown = {**rotated, "hook_attn_scores": scores, "hook_pattern": pattern, "hook_z": z}
     return z, pattern
 
 
-def norm_values(prefix: str, norm: nn.LayerNorm, x: torch.Tensor) -> Values:
-    centred = x - x.mean(-1, keepdim=True)
-    scale = (centred.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt()
+def norm_values(prefix: str, norm: nn.Module, x: torch.Tensor) -> Values:
+    """LayerNorm's, and RMSNorm's, which does not centre."""
+    centred = x - x.mean(-1, keepdim=True) if isinstance(norm, nn.LayerNorm) else x
+    eps = norm.eps if isinstance(norm, nn.LayerNorm) else norm.variance_epsilon
+    scale = (centred.pow(2).mean(-1, keepdim=True) + eps).sqrt()
     return {f"{prefix}.hook_scale": scale, f"{prefix}.hook_normalized": centred / scale}
 
 
-def dump(model: PhiForCausalLM, ids: torch.Tensor, wanted: re.Pattern[str], gradients: bool) -> Values:
+def dump(model: PreTrainedModel, ids: torch.Tensor, wanted: re.Pattern[str], gradients: bool) -> Values:
     """`ids`: [B, T]. The values whose names match, and the gradients of the loss where asked."""
     inputs: dict[str, torch.Tensor] = {}
     outputs: dict[str, torch.Tensor] = {}
@@ -84,17 +92,26 @@ def dump(model: PhiForCausalLM, ids: torch.Tensor, wanted: re.Pattern[str], grad
 
         return hook
 
-    called = [(name, module) for name, module in model.named_modules() if name.startswith("model.")]
+    called = [(name, module) for name, module in model.named_modules() if "." in name]
     hooks = [module.register_forward_hook(keep(name), with_kwargs=True) for name, module in called]
     with torch.set_grad_enabled(gradients):
         result = model(ids, labels=ids if gradients else None, use_cache=False)
     for hook in hooks:
         hook.remove()
 
-    found: Values = {"hook_embed": outputs["model.embed_tokens"], "logits": result.logits.detach()}
-    found |= norm_values("ln_final", model.model.final_layernorm, inputs["model.final_layernorm"])
-    for layer, block in enumerate(model.model.layers):
-        found |= block_values(f"blocks.{layer}", f"model.layers.{layer}", block, inputs, outputs, wanted)
+    found: Values = {"logits": result.logits.detach()}
+    if model.config.model_type == "gpt2":
+        found |= {"hook_embed": outputs["transformer.wte"]}
+        found |= {"hook_pos_embed": outputs["transformer.wpe"].expand_as(outputs["transformer.wte"])}
+        blocks, path, norm, block_of = model.transformer.h, "transformer.h", "transformer.ln_f", gpt2_values
+    else:
+        found |= {"hook_embed": outputs["model.embed_tokens"]}
+        is_phi = model.config.model_type == "phi"
+        norm, block_of = ("model.final_layernorm", block_values) if is_phi else ("model.norm", llama_values)
+        blocks, path = model.model.layers, "model.layers"
+    found |= norm_values("ln_final", model.get_submodule(norm), inputs[norm])
+    for layer, block in enumerate(blocks):
+        found |= block_of(f"blocks.{layer}", f"{path}.{layer}", block, inputs, outputs, wanted)
     found = {name: value for name, value in found.items() if wanted.search(name)}
     if gradients:
         result.loss.backward()
@@ -120,11 +137,62 @@ def block_values(prefix: str, path: str, block, inputs, outputs, wanted: re.Patt
     for letter in "qkv":
         values[f"{prefix}.attn.hook_{letter}"] = outputs[f"{path}.self_attn.{letter}_proj"].view(per_head)
     values |= {f"{prefix}.attn.{name}": value.detach() for name, value in attention.shown.items()}
-    if wanted.search(f"{prefix}.attn.hook_result"):  # [B, T, N, D]: by far the largest, made only where it is wanted
-        z = attention.shown["hook_z"].detach()
-        heads = attention.dense.weight.detach().view(-1, z.shape[2], z.shape[3])  # [D, N, H]
-        values[f"{prefix}.attn.hook_result"] = torch.einsum("btnh,dnh->btnd", z, heads)
-    return values
+    return values | result_values(prefix, attention.shown["hook_z"].detach(), attention.dense.weight, wanted)
+
+
+def result_values(prefix: str, z: torch.Tensor, output: torch.Tensor, wanted: re.Pattern[str]) -> Values:
+    """`output`: W_O, [D, N·H]. [B, T, N, D]: by far the largest, made only where it is wanted."""
+    if not wanted.search(f"{prefix}.attn.hook_result"):
+        return {}
+    heads = output.detach().reshape(-1, z.shape[2], z.shape[3])  # [D, N, H]
+    return {f"{prefix}.attn.hook_result": torch.einsum("btnh,dnh->btnd", z, heads)}
+
+
+def gpt2_values(prefix: str, path: str, block, inputs, outputs, wanted: re.Pattern[str]) -> Values:
+    per_head = (*inputs[path].shape[:2], -1, block.attn.head_dim)
+    values: Values = {
+        f"{prefix}.hook_resid_pre": inputs[path],
+        f"{prefix}.hook_ln1_out": outputs[f"{path}.ln_1"],
+        f"{prefix}.hook_attn_out": outputs[f"{path}.attn"],
+        f"{prefix}.hook_resid_mid": inputs[f"{path}.ln_2"],
+        f"{prefix}.hook_ln2_out": outputs[f"{path}.ln_2"],
+        f"{prefix}.mlp.hook_pre": outputs[f"{path}.mlp.c_fc"],
+        f"{prefix}.mlp.hook_post": inputs[f"{path}.mlp.c_proj"],
+        f"{prefix}.hook_mlp_out": outputs[f"{path}.mlp"],
+        f"{prefix}.hook_resid_post": outputs[path],
+    }
+    values |= norm_values(f"{prefix}.ln1", block.ln_1, inputs[path])
+    values |= norm_values(f"{prefix}.ln2", block.ln_2, inputs[f"{path}.ln_2"])
+    for letter, part in zip("qkv", outputs[f"{path}.attn.c_attn"].chunk(3, dim=-1), strict=True):
+        values[f"{prefix}.attn.hook_{letter}"] = part.reshape(per_head)
+    shown = {name: value.detach() for name, value in block.attn.shown.items() if "rot" not in name}
+    values |= {f"{prefix}.attn.{name}": value for name, value in shown.items()}
+    return values | result_values(prefix, shown["hook_z"], block.attn.c_proj.weight.T, wanted)
+
+
+def llama_values(prefix: str, path: str, block, inputs, outputs, wanted: re.Pattern[str]) -> Values:
+    attention = block.self_attn
+    per_head = (*inputs[path].shape[:2], -1, attention.head_dim)
+    between = f"{path}.post_attention_layernorm"
+    values: Values = {
+        f"{prefix}.hook_resid_pre": inputs[path],
+        f"{prefix}.hook_ln1_out": outputs[f"{path}.input_layernorm"],
+        f"{prefix}.hook_attn_out": outputs[f"{path}.self_attn"],
+        f"{prefix}.hook_resid_mid": inputs[between],
+        f"{prefix}.hook_ln2_out": outputs[between],
+        f"{prefix}.mlp.hook_pre": outputs[f"{path}.mlp.gate_proj"],
+        f"{prefix}.mlp.hook_pre_linear": outputs[f"{path}.mlp.up_proj"],
+        f"{prefix}.mlp.hook_post": inputs[f"{path}.mlp.down_proj"],
+        f"{prefix}.hook_mlp_out": outputs[f"{path}.mlp"],
+        f"{prefix}.hook_resid_post": outputs[path],
+    }
+    values |= norm_values(f"{prefix}.ln1", block.input_layernorm, inputs[path])
+    values |= norm_values(f"{prefix}.ln2", block.post_attention_layernorm, inputs[between])
+    for letter in "qkv":
+        values[f"{prefix}.attn.hook_{letter}"] = outputs[f"{path}.self_attn.{letter}_proj"].view(per_head)
+    shown = {name: value.detach() for name, value in attention.shown.items()}
+    values |= {f"{prefix}.attn.{name}": value for name, value in shown.items()}
+    return values | result_values(prefix, shown["hook_z"], attention.o_proj.weight, wanted)
 
 
 def compare(expected: Values, found: Values, tolerance: float) -> bool:
@@ -160,7 +228,7 @@ def read_ids(text: str) -> list[list[int]]:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("directory", help="Hugging Face directory of a PhiForCausalLM")
+    arguments.add_argument("directory", help="Hugging Face directory of a model")
     prompt = arguments.add_mutually_exclusive_group(required=True)
     prompt.add_argument("--ids", help="1,2,3 or 1,2,3/4,5,6 (rows of one length) or a JSON file")
     prompt.add_argument("--text", help="a prompt, encoded with the directory's tokenizer (and its start token)")

@@ -31,8 +31,6 @@ export type ModelCard = {
   /** Its name in `evaluate/published.ts`, where that has scores of it. */
   published?: string;
   sources: readonly string[];
-  /** Whether philab runs it. */
-  runs: boolean;
 };
 
 const PHI_LIMITS =
@@ -66,7 +64,6 @@ const gpt2 = (
   intendedUse: "Research; the model of the classic interpretability papers.",
   limits: "Small, of 2019, and trained on an unfiltered web.",
   sources: ["Radford et al. 2019, Language Models are Unsupervised Multitask Learners"],
-  runs: false,
 });
 
 export const CARDS: readonly ModelCard[] = [
@@ -82,7 +79,6 @@ export const CARDS: readonly ModelCard[] = [
     limits: `${PHI_LIMITS} Knows little but Python.`,
     published: "Phi-1",
     sources: ["Gunasekar et al. 2023, arXiv 2306.11644"],
-    runs: true,
   },
   {
     id: "phi-1.5",
@@ -96,7 +92,6 @@ export const CARDS: readonly ModelCard[] = [
     limits: PHI_LIMITS,
     published: "Phi-1.5",
     sources: ["Li et al. 2023, arXiv 2309.05463"],
-    runs: true,
   },
   {
     id: "phi-2",
@@ -112,7 +107,6 @@ export const CARDS: readonly ModelCard[] = [
     sources: [
       "Microsoft Research, 12 December 2023, Phi-2: The surprising power of small language models",
     ],
-    runs: true,
   },
   {
     id: "phi-micro",
@@ -128,7 +122,6 @@ export const CARDS: readonly ModelCard[] = [
     limits:
       "Two million parameters: it knows the small world that it was trained on, and nothing else.",
     sources: ["models/phi-micro/README.md"],
-    runs: true,
   },
   {
     id: "llama-2-7b",
@@ -142,7 +135,6 @@ export const CARDS: readonly ModelCard[] = [
     limits: "A base model. The licence must be accepted on its page.",
     published: "Llama-2 7B",
     sources: ["Touvron et al. 2023, arXiv 2307.09288"],
-    runs: false,
   },
   {
     id: "llama-2-13b",
@@ -156,7 +148,6 @@ export const CARDS: readonly ModelCard[] = [
     limits: "A base model. The licence must be accepted on its page.",
     published: "Llama-2 13B",
     sources: ["Touvron et al. 2023, arXiv 2307.09288"],
-    runs: false,
   },
   {
     id: "mistral-7b",
@@ -180,7 +171,6 @@ export const CARDS: readonly ModelCard[] = [
     limits: "A base model. Its context is that of its attention window here.",
     published: "Mistral 7B",
     sources: ["Jiang et al. 2023, arXiv 2310.06825"],
-    runs: false,
   },
   gpt2("gpt2", [12, 768, 12], 124_439_808),
   gpt2("gpt2-medium", [24, 1024, 16], 354_823_168),

@@ -7,7 +7,7 @@ import { writeFileAtomic } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { openAdapter } from "../model/adapter-file.ts";
-import { configFromCheckpoint } from "../model/config.ts";
+import { modelConfigFromCheckpoint } from "../model/model-config.ts";
 import { Store, type Manifest, type StoredFile } from "./store.ts";
 
 export interface ImportOptions {
@@ -90,5 +90,5 @@ export async function isAdapter(from: string): Promise<boolean> {
 
 async function assertUsable(from: string): Promise<void> {
   if (await isAdapter(from)) await openAdapter(from);
-  else configFromCheckpoint(await openCheckpoint(from));
+  else modelConfigFromCheckpoint(await openCheckpoint(from));
 }

@@ -2,6 +2,7 @@
  * Native memory with an owner: contexts that hold tensor headers, and buffers that hold tensor data.
  * Every owner implements `Symbol.dispose`; `liveBytes()` counts what has not been given back.
  */
+import koffi from "koffi";
 import { invariant, LabError } from "../base/errors.ts";
 import type { GgmlApi, Pointer } from "./api.ts";
 import { useHugePages } from "./huge-pages.ts";
@@ -12,6 +13,15 @@ let live = 0;
 /** Bytes of native buffers and contexts that are alive in this process. Mapped files do not count. */
 export function liveBytes(): number {
   return live;
+}
+
+/** Lends `work` the address of some bytes, more than 64 of them: V8 moves smaller arrays about. */
+export async function lendAddress(
+  bytes: Uint8Array,
+  work: (address: Pointer) => Promise<void>,
+): Promise<void> {
+  await work(koffi.address(bytes));
+  invariant(bytes.length > 64, "bytes that stay where they are"); // and that are alive until here
 }
 
 /** An arena of tensor headers. The tensors in it die with it. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
 import type { StoredAdapter } from "../model/adapter-file.ts";
-import type { PhiConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/model-config.ts";
 
 /** Bytes that are hashed at the beginning and at the end of every tensor. */
 const EDGE_BYTES = 4096;
@@ -12,7 +12,7 @@ const EDGE_BYTES = 4096;
  * SHA-256 (hexadecimal) of a configuration and of every tensor's name, type, shape, and first and last 4 KiB. Training
  * changes all of them; a change of few bytes in the middle of a tensor goes unnoticed, so this is no check of integrity.
  */
-export function fingerprintOf(config: PhiConfig, { tensors }: Checkpoint): string {
+export function fingerprintOf(config: ModelConfig, { tensors }: Checkpoint): string {
   return fingerprint(config, tensors.values());
 }
 

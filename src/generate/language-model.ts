@@ -8,7 +8,7 @@ import { threadsFor } from "../base/threads.ts";
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { Backend } from "../engine/backend.ts";
-import { configFromCheckpoint, type PhiConfig } from "../model/config.ts";
+import { modelConfigFromCheckpoint, requirePhi, type ModelConfig } from "../model/model-config.ts";
 import { planEdits } from "../model/hooks/edits.ts";
 import type { Plan } from "../model/hooks/capture.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
@@ -61,7 +61,7 @@ export interface Generation {
 
 export class LanguageModel implements AsyncDisposable {
   readonly path: string;
-  readonly config: PhiConfig;
+  readonly config: ModelConfig;
   readonly mode: Mode;
   readonly backend: Backend;
   readonly weights: LoadedWeights;
@@ -75,7 +75,7 @@ export class LanguageModel implements AsyncDisposable {
 
   private constructor(fields: {
     path: string;
-    config: PhiConfig;
+    config: ModelConfig;
     mode: Mode;
     backend: Backend;
     checkpoint: Checkpoint;
@@ -93,7 +93,7 @@ export class LanguageModel implements AsyncDisposable {
     this.cacheType = fields.cacheType;
     this.#checkpoint = fields.checkpoint;
     this.#tokenizer = fields.tokenizer;
-    this.runner = new Runner(fields.weights.phi, fields.config, fields.backend, fields.mode);
+    this.runner = new Runner(fields.weights.model, fields.config, fields.backend, fields.mode);
     const cache = { capacity: fields.contextLength, type: fields.cacheType };
     this.#variants = new Variants(this.runner, cache, () => {
       this.weights[Symbol.dispose]();
@@ -110,7 +110,7 @@ export class LanguageModel implements AsyncDisposable {
     const { mode = "fast", device = "auto", repack = true } = options;
     const cacheType = options.cacheType ?? (mode === "reference" ? "f32" : "f16");
     const checkpoint = await openCheckpoint(path);
-    const config = configFromCheckpoint(checkpoint);
+    const config = modelConfigFromCheckpoint(checkpoint);
     const contextLength = options.contextLength ?? config.contextLength;
     if (
       !Number.isInteger(contextLength) ||
@@ -279,7 +279,7 @@ export class LanguageModel implements AsyncDisposable {
    * @throws LabError `bad_input` for an adapter of another model and for a name that is taken; what `openAdapter` throws
    */
   async loadAdapter(path: string, { name }: { name?: string } = {}): Promise<LoadedAdapter> {
-    const base = resolveParameters(this.#checkpoint, this.config);
+    const base = resolveParameters(this.#checkpoint, requirePhi(this.config, "adapters"));
     return this.#variants.load(path, { name, base });
   }
 

@@ -1,7 +1,7 @@
 /** A forward pass over prompts and what it kept: `LanguageModel.run`. */
 import { LabError } from "../base/errors.ts";
 import { didYouMean } from "../base/suggest.ts";
-import type { PhiConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/model-config.ts";
 import {
   assertFits,
   planCaptures,
@@ -42,7 +42,7 @@ export class Run {
   /** The edits that it was made with. */
   readonly edits: readonly Edit[];
   readonly plan: Plan;
-  readonly #config: PhiConfig;
+  readonly #config: ModelConfig;
 
   constructor(fields: {
     ids: readonly (readonly number[])[];
@@ -52,7 +52,7 @@ export class Run {
     gradients: readonly Captured[];
     edits: readonly Edit[];
     plan: Plan;
-    config: PhiConfig;
+    config: ModelConfig;
   }) {
     this.ids = fields.ids;
     this.logits = fields.logits;
@@ -106,7 +106,7 @@ export class Run {
 
 /** What a run over prompts of these lengths would keep. Throws what `planCaptures` throws. */
 export function planRun(
-  config: PhiConfig,
+  config: ModelConfig,
   lengths: readonly number[],
   { capture = [] }: Pick<RunOptions, "capture">,
 ): Plan {

@@ -10,6 +10,7 @@ import { openAdapter } from "../model/adapter-file.ts";
 import { fitAdapter } from "../model/adapter-source.ts";
 import { Adapter } from "../model/adapter.ts";
 import type { KvCacheType } from "../model/kv-cache.ts";
+import { requirePhi } from "../model/model-config.ts";
 import type { ParameterSource } from "../model/parameters.ts";
 import type { Runner } from "../model/runner.ts";
 import { adapterFingerprint } from "./fingerprint.ts";
@@ -132,7 +133,7 @@ export class Variants {
   ): Promise<LoadedAdapter> {
     const { config: model, backend } = this.#runner;
     const stored = await openAdapter(path);
-    const source = fitAdapter(stored, model);
+    const source = fitAdapter(stored, requirePhi(model, "adapters"));
     const fingerprint = adapterFingerprint(stored);
     const adapter = await Adapter.load(source, { backend, base });
     try {

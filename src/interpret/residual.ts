@@ -5,7 +5,7 @@
  */
 import { LabError } from "../base/errors.ts";
 import type { Run } from "../generate/run.ts";
-import type { PhiConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/model-config.ts";
 import type { HookName } from "../model/hooks/names.ts";
 
 export interface ResidualPart {
@@ -18,7 +18,8 @@ export interface ResidualPart {
  * The parts of the stream that enters block `layer`, which attention and MLP of that block both read; for `layer` = L those
  * of the final stream.
  */
-export function residualParts({ layers, mlpWidth }: PhiConfig, layer: number): ResidualPart[] {
+export function residualParts(config: ModelConfig, layer: number): ResidualPart[] {
+  const { layers, mlpWidth, architecture } = config;
   if (!Number.isInteger(layer) || layer < 0 || layer > layers)
     throw new LabError("bad_input", `there is no stream before block ${layer}`, {
       hint: `Give 0…${layers}; ${layers} is the final stream.`,
@@ -29,11 +30,15 @@ export function residualParts({ layers, mlpWidth }: PhiConfig, layer: number): R
       ? []
       : [{ label: `${l}_mlp_out`, hook: `blocks.${l}.hook_mlp_out` } as const]),
   ]);
-  return [{ label: "embed", hook: "hook_embed" }, ...blocks.flat()];
+  return [
+    { label: "embed", hook: "hook_embed" },
+    ...(architecture === "gpt2" ? [{ label: "pos_embed", hook: "hook_pos_embed" } as const] : []),
+    ...blocks.flat(),
+  ];
 }
 
 /** What to capture for `decomposeResidual`. */
-export function residualHooks(config: PhiConfig, layer: number): HookName[] {
+export function residualHooks(config: ModelConfig, layer: number): HookName[] {
   return residualParts(config, layer).map(({ hook }) => hook);
 }
 
@@ -44,7 +49,7 @@ export function residualHooks(config: PhiConfig, layer: number): HookName[] {
  */
 export function decomposeResidual(
   run: Run,
-  config: PhiConfig,
+  config: ModelConfig,
   layer: number,
 ): { label: string; values: Float32Array }[] {
   return residualParts(config, layer).map(({ label, hook }) => ({

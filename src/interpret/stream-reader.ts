@@ -1,7 +1,7 @@
 /** What the head would say of rows that are not the last stream: final LayerNorm and head, in the engine. */
 import type { LanguageModel } from "../generate/language-model.ts";
+import { unembed } from "../model/forward.ts";
 import { Graph } from "../tensor/graph.ts";
-import { add, linear, mul, standardize } from "../tensor/ops/index.ts";
 
 /** Rows that are computed together: their logits are what takes memory. */
 const ROWS_AT_ONCE = 64;
@@ -18,16 +18,15 @@ export async function readStreams(
   onRow: (row: number, logits: Float32Array) => void,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  const { width, vocabSize, layerNormEps } = model.config;
+  const { width, vocabSize } = model.config;
   const words = model.hasTokenizer ? model.tokenizer.vocabSize : vocabSize;
   const total = streams.length / width;
   const rows = Math.min(total, ROWS_AT_ONCE);
   // The engine computes one graph at a time: this one waits its turn.
-  await model.runnerFor().lend(async ({ backend, weights: { finalNorm, head } }) => {
+  await model.runnerFor().lend(async ({ backend, config, weights }) => {
     using graph = new Graph(backend, { maxNodes: 64 });
     const x = graph.input("f32", [rows, width], "streams");
-    const normalized = add(mul(standardize(x, layerNormEps), finalNorm.weight), finalNorm.bias);
-    const logits = linear(normalized, head.weight, head.bias); // [R, V]
+    const logits = unembed(weights, config, x); // [R, V]
     graph.output(logits);
     graph.allocate();
     for (let start = 0; start < total; start += rows) {

@@ -6,6 +6,7 @@
 import { LabError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { LanguageModel, Prompt } from "../generate/language-model.ts";
+import { requirePhi } from "../model/model-config.ts";
 import { gradients } from "../tensor/autograd/gradients.ts";
 import { Graph } from "../tensor/graph.ts";
 import { Optimizer } from "../tensor/optimizers.ts";
@@ -105,7 +106,7 @@ class HeadValues implements Disposable {
   }
 
   static async load(model: LanguageModel): Promise<HeadValues> {
-    const { width, vocabSize, layerNormEps } = model.config;
+    const { width, vocabSize, layerNormEps } = requirePhi(model.config, "tuned lenses");
     const { norm, head } = await (await openWeights(model)).unembed();
     const store = new TensorStore(4);
     const [weight, bias, matrix, offset] = store.create(model.backend.bufferType, [

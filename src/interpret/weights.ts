@@ -12,6 +12,7 @@ import { rowBytes } from "../engine/dtypes.ts";
 import { dequantizeRows } from "../engine/quantize.ts";
 import type { LanguageModel } from "../generate/language-model.ts";
 import type { PhiConfig } from "../model/config.ts";
+import { requirePhi } from "../model/model-config.ts";
 import { resolveParameters, type ParameterSource } from "../model/parameters.ts";
 import { foldBlock, foldEmbedding, foldUnembed } from "./fold.ts";
 
@@ -53,7 +54,8 @@ export interface WeightView {
 /**
  * Opens a view on the weights of a model, in whatever type they are stored.
  *
- * @throws LabError `unsupported` while an adapter is in use: its changes are not among the stored weights
+ * @throws LabError `unsupported` while an adapter is in use, whose changes are not among the stored weights, and for models
+ *   that are no Phi
  */
 export async function openWeights(
   model: Pick<LanguageModel, "path" | "config" | "adapter">,
@@ -67,7 +69,7 @@ export async function openWeights(
         hint: "Merge it into the model first: philab adapter merge.",
       },
     );
-  const { config } = model;
+  const config = requirePhi(model.config, "analyses of weights");
   const sources = resolveParameters(await openCheckpoint(model.path), config);
   const read = (name: string): Promise<Float32Array> => readParameter(name, sources);
   const pair = async (name: string): Promise<LinearValues & NormValues> => ({

@@ -23,7 +23,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Tap } from "./hook-points.ts";
 import type { KvCache } from "./kv-cache.ts";
 
-/** Queries, keys and values of all rows, `[R, N, H]` each, after rotation. */
+/** Queries, keys and values of all rows, `[R, N, H]` each, after rotation; keys and values may have fewer heads. */
 export interface Heads {
   q: Tensor;
   k: Tensor;
@@ -50,7 +50,7 @@ export function attendWithin(
   return ({ q, k, v }, { layer, tap }) => {
     const [rows, heads, headSize] = [q.dim(0), q.dim(1), q.dim(2)];
     const byHead = (x: Tensor): Tensor =>
-      permute(reshape(x, [batch, rows / batch, heads, headSize]), [0, 2, 1, 3]); // [B, N, T, H]
+      permute(reshape(x, [batch, rows / batch, x.dim(1), headSize]), [0, 2, 1, 3]); // [B, N, T, H]
     const useFused = fused && !needsScores(layer, tap);
     const query = useFused ? scaledQueries(q, headSize) : q;
     const all = { q: byHead(query), k: byHead(k), v: byHead(v), mask };
@@ -115,9 +115,9 @@ export function attendToText(
   return ({ q, k, v }, { layer, tap }) => {
     const [heads, headSize] = [q.dim(1), q.dim(2)];
     const useFused = fused && !needsScores(layer, tap);
-    const flat = (x: Tensor): Tensor => reshape(contiguous(x), [-1, heads * headSize]); // [R, N·H]
+    const flat = (x: Tensor): Tensor => reshape(contiguous(x), [x.dim(0), -1]); // [R, N·H]
     const byVariant = (x: Tensor): Tensor =>
-      permute(reshape(x, [count, -1, heads, headSize]), [0, 2, 1, 3]); // [V, N, T, H]
+      permute(reshape(x, [count, -1, x.dim(1) / headSize, headSize]), [0, 2, 1, 3]); // [V, N, T, H]
     const before = text(layer);
     const whole = (own: Tensor, ofText: Tensor): Tensor =>
       byVariant(takeRows(concat(ofText, flat(own), { axis: 0 }), keys));

@@ -1,11 +1,11 @@
 /** What is checked before tokens reach the engine: ggml ends the process for a row or a cell that is not there. */
 import { LabError } from "../base/errors.ts";
 import type { CachedTokens } from "./cached-tokens.ts";
-import type { PhiConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 export function checkTokens(
   { ids, positions, cells, cache, logits }: CachedTokens,
-  config: PhiConfig,
+  config: ModelConfig,
 ): void {
   checkIds(ids, config);
   const isIndex = (i: number): boolean => Number.isInteger(i) && i >= 0;
@@ -18,14 +18,14 @@ export function checkTokens(
     throw new LabError("too_long", `the cache holds ${cache.capacity} tokens`);
 }
 
-export function checkIds(ids: readonly number[], { vocabSize }: PhiConfig): void {
+export function checkIds(ids: readonly number[], { vocabSize }: ModelConfig): void {
   if (ids.length === 0) throw new LabError("bad_input", "a forward pass over no tokens");
   const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
   if (wrong !== undefined)
     throw new LabError("bad_input", `token id ${wrong} is not in 0…${vocabSize - 1}`);
 }
 
-export function checkPosition(last: number, { contextLength }: PhiConfig): void {
+export function checkPosition(last: number, { contextLength }: ModelConfig): void {
   if (last >= contextLength)
     throw new LabError(
       "too_long",

@@ -26,7 +26,7 @@ export function fromGgufMetadata({ path, metadata, tensors }: GgufCheckpoint): P
       "unsupported",
       `${path} is of the architecture ${architecture ?? "unknown"}`,
       {
-        hint: `philab runs Phi-1, Phi-1.5 and Phi-2, which are ${GGUF_ARCHITECTURE} in GGUF files.`,
+        hint: `philab runs Phi-1, Phi-1.5 and Phi-2, which are ${GGUF_ARCHITECTURE} in GGUF files; gpt2 and llama it runs only: no adapters or conversion.`,
       },
     );
   const integer = (name: string): number => {
@@ -81,7 +81,7 @@ function refuseFeatures(
 }
 
 /** The shortest decimal that is this 32-bit number: 1e-5, not 0.000009999999747378752. */
-function shortest(value: number): number {
+export function shortest(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits));
     if (Math.fround(rounded) === Math.fround(value)) return rounded;

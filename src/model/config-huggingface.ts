@@ -8,12 +8,12 @@ import { checkObject } from "../base/schema.ts";
 import type { DType } from "../engine/dtypes.ts";
 import type { PhiConfig } from "./config.ts";
 
-const count = z.int().min(0);
-const optionalNumber = z.number().nullish();
+export const count = z.int().min(0);
+export const optionalNumber = z.number().nullish();
 const tokenId = z.union([z.int(), z.array(z.int())]).nullish();
 
 /** Fields that change what the model computes, in every layout; the rest of the file concerns training or Python. */
-const common = z.object({
+export const common = z.object({
   vocab_size: count,
   bos_token_id: tokenId,
   eos_token_id: tokenId,
@@ -21,7 +21,7 @@ const common = z.object({
   quantization_config: z.unknown().optional(),
 });
 
-const rope = z.object({
+export const rope = z.object({
   rope_type: z.string().nullish(),
   type: z.string().nullish(),
   rope_theta: optionalNumber,
@@ -83,7 +83,9 @@ export function fromHuggingFace(json: unknown, what: string): PhiConfig {
       throw new LabError(
         "unsupported",
         `${what} is of the architecture ${[modelType ?? "unknown", ...(architectures ?? [])].join(" / ")}`,
-        { hint: "philab runs Phi-1, Phi-1.5 and Phi-2: phi, phi-msft and mixformer-sequential." },
+        {
+          hint: "philab runs Phi-1, Phi-1.5 and Phi-2 (phi, phi-msft, mixformer-sequential). GPT-2, Llama-2 and Mistral it runs only: no training, adapters or conversion.",
+        },
       );
   }
 }
@@ -91,10 +93,8 @@ export function fromHuggingFace(json: unknown, what: string): PhiConfig {
 function fromCurrent(json: z.output<typeof current>, what: string): PhiConfig {
   const { hidden_size: width, num_attention_heads: heads, rope_parameters: parameters } = json;
   const headSize = width / heads;
-  const scaling = [parameters, json.rope_scaling]
-    .map((settings) => settings?.rope_type ?? settings?.type ?? "default")
-    .find((kind) => kind !== "default");
-  refuse(what, {
+  const scaling = ropeScaling(json);
+  refuseFeatures(what, {
     qk_layernorm: json.qk_layernorm === true,
     [`RoPE scaling "${scaling}"`]: scaling !== undefined,
     [`${json.num_key_value_heads} key-value heads for ${heads} heads`]:
@@ -127,7 +127,7 @@ function fromCurrent(json: z.output<typeof current>, what: string): PhiConfig {
 
 function fromLegacy(json: z.output<typeof legacy>, what: string): PhiConfig {
   const { n_embd: width, n_head: heads } = json;
-  refuse(what, {
+  refuseFeatures(what, {
     [`${json.n_head_kv} key-value heads for ${heads} heads`]: (json.n_head_kv ?? heads) !== heads,
     ...refusals(json, json.activation_function),
   });
@@ -155,16 +155,25 @@ function refusals(json: z.output<typeof common>, activation: string): Record<str
   };
 }
 
-/** Throws for all features that apply at once. */
-function refuse(what: string, features: Record<string, boolean>): void {
+/** A rule for positions beyond those of training; undefined where there is none. */
+export function ropeScaling(json: {
+  [field in "rope_parameters" | "rope_scaling"]?: z.output<typeof rope> | null | undefined;
+}): string | undefined {
+  return [json.rope_parameters, json.rope_scaling]
+    .map((settings) => settings?.rope_type ?? settings?.type ?? "default")
+    .find((kind) => kind !== "default");
+}
+
+/** Throws `unsupported` for all features that apply at once. */
+export function refuseFeatures(what: string, features: Record<string, boolean>): void {
   const found = Object.keys(features).filter((name) => features[name]);
   if (found.length === 0) return;
   throw new LabError("unsupported", `${what} asks for ${found.join(", ")}: not supported`, {
-    hint: "Phi-1, Phi-1.5 and Phi-2 have none of it.",
+    hint: "Phi-1, Phi-1.5, Phi-2, GPT-2, Llama-2 and Mistral have none of it.",
   });
 }
 
-function tokenIds(
+export function tokenIds(
   json: z.output<typeof common>,
   what: string,
 ): { bosTokenId?: number; eosTokenId?: number } {

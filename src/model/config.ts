@@ -7,7 +7,8 @@ import type { Checkpoint } from "../checkpoint/types.ts";
 import { fromGgufMetadata } from "./config-gguf.ts";
 import { fromHuggingFace } from "./config-huggingface.ts";
 
-export interface PhiConfig {
+/** What models of every architecture have. */
+export interface ModelShape {
   readonly layers: number;
   readonly heads: number;
   readonly headSize: number;
@@ -18,12 +19,17 @@ export interface PhiConfig {
   readonly vocabSize: number;
   /** Positions that the model was trained for. */
   readonly contextLength: number;
+  readonly bosTokenId?: number;
+  readonly eosTokenId?: number;
+}
+
+export interface PhiConfig extends ModelShape {
+  /** The models that Phi is compared with name theirs (`model-config.ts`). */
+  readonly architecture?: undefined;
   /** Leading dimensions of each head that are rotated, an even number. */
   readonly rotaryDims: number;
   readonly ropeTheta: number;
   readonly layerNormEps: number;
-  readonly bosTokenId?: number;
-  readonly eosTokenId?: number;
 }
 
 const phi1 = {

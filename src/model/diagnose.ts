@@ -5,9 +5,9 @@ import { Graph } from "../tensor/graph.ts";
 import { scale, sumAll } from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attendWithin } from "./attention.ts";
-import type { PhiConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 import type { HookPoint, Tap } from "./hook-points.ts";
-import { phi, type PhiWeights } from "./phi.ts";
+import { forward, type ModelWeights } from "./forward.ts";
 
 /** The first hook point whose value is not finite for `ids`, in the order of computation; undefined where all are. */
 export async function firstNonFinite(
@@ -16,7 +16,7 @@ export async function firstNonFinite(
     config,
     backend,
     mode,
-  }: { weights: PhiWeights; config: PhiConfig; backend: Backend; mode: Mode },
+  }: { weights: ModelWeights; config: ModelConfig; backend: Backend; mode: Mode },
   tokens: readonly number[],
 ): Promise<HookPoint | undefined> {
   const length = tokens.length;
@@ -36,7 +36,7 @@ export async function firstNonFinite(
     { wants: () => false },
   );
   const attend = attendWithin({ batch: 1, mask }, { fused: false });
-  phi(weights, config, { ids, positions, attend }, { mode, tap });
+  forward(weights, config, { ids, positions, attend }, { mode, tap });
   graph.allocate();
   ids.write(Int32Array.from(tokens));
   positions.write(Int32Array.from(tokens, (_, i) => i));

@@ -2,7 +2,8 @@
  * The places in a forward pass where a value can be read or replaced, under TransformerLens's names; `hooks/names.ts`
  * has their shapes and the other names that are understood.
  *
- * A parallel block has no `hook_resid_mid`: attention and MLP both read `hook_resid_pre`.
+ * Phi's parallel block has no `hook_resid_mid`: attention and MLP both read `hook_resid_pre`. Blocks of GPT-2 and Llama have one,
+ * and a norm of their own behind it.
  */
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -17,7 +18,14 @@ type InAttention =
   | "hook_z"
   | "hook_result";
 type Copies = "hook_attn_in" | "hook_q_input" | "hook_k_input" | "hook_v_input" | "hook_mlp_in";
-export type InBlock =
+/** In blocks whose MLP reads what attention has added to. */
+export type InSequentialBlock =
+  | "hook_resid_mid"
+  | "ln2.hook_scale"
+  | "ln2.hook_normalized"
+  | "hook_ln2_out"
+  | "mlp.hook_pre_linear";
+export type InPhiBlock =
   | "hook_resid_pre"
   | Copies
   | "ln1.hook_scale"
@@ -29,9 +37,11 @@ export type InBlock =
   | "mlp.hook_post"
   | "hook_mlp_out"
   | "hook_resid_post";
+export type InBlock = InPhiBlock | InSequentialBlock;
 
 export type HookPoint =
   | "hook_embed"
+  | "hook_pos_embed"
   | `blocks.${number}.${InBlock}`
   | "ln_final.hook_scale"
   | "ln_final.hook_normalized"

@@ -1,5 +1,6 @@
 /** Whether what a row gives depends on the rows beside it. */
 import type { Backend } from "../engine/backend.ts";
+import { isTable } from "./parameters.ts";
 import type { LoadedWeights } from "./weights.ts";
 
 /**
@@ -14,6 +15,6 @@ export function rowsAreIndependent({ tensors }: LoadedWeights, { kernels }: Back
       interleaved ||
       dtype === "f32" ||
       (dtype === "f16" && kernels.readsHalf) ||
-      name === "model.embed_tokens.weight", // rows are looked up
+      isTable(name),
   );
 }

@@ -19,6 +19,8 @@ export interface KvCacheShape {
   layers: number;
   heads: number;
   headSize: number;
+  /** Heads of keys and values; those of the queries by default. */
+  keyValueHeads?: number;
 }
 
 /** Head size as stored: whole blocks of the type. */
@@ -30,7 +32,8 @@ function paddedHeadSize(headSize: number, type: KvCacheType): number {
 /** Bytes of a cache of `cells` tokens. */
 export function kvCacheBytes(shape: KvCacheShape, type: KvCacheType, cells: number): number {
   const { blockSize, blockBytes } = DTYPES[type];
-  const values = 2 * shape.layers * shape.heads * paddedHeadSize(shape.headSize, type) * cells;
+  const { layers, heads, keyValueHeads = heads } = shape;
+  const values = 2 * layers * keyValueHeads * paddedHeadSize(shape.headSize, type) * cells;
   return (values / blockSize) * blockBytes;
 }
 
@@ -40,6 +43,7 @@ export class KvCache {
   readonly type: KvCacheType;
   readonly #store: TensorStore;
   readonly #layers: readonly { k: Tensor; v: Tensor }[]; // [S, N·H] each
+  readonly #heads: number;
   readonly #padding: number;
   #cleared = 0;
 
@@ -53,13 +57,14 @@ export class KvCache {
     this.capacity = capacity;
     this.headSize = shape.headSize;
     this.type = type;
+    this.#heads = shape.keyValueHeads ?? shape.heads;
     const padded = paddedHeadSize(shape.headSize, type);
     this.#padding = padded - shape.headSize;
     this.#store = new TensorStore(2 * shape.layers);
     const specs = Array.from({ length: 2 * shape.layers }, (_, i) => ({
       name: `cache.${Math.floor(i / 2)}.${i % 2 === 0 ? "k" : "v"}`,
       dtype: type,
-      shape: [capacity, shape.heads * padded],
+      shape: [capacity, this.#heads * padded],
     }));
     let tensors: Tensor[];
     try {
@@ -142,7 +147,7 @@ export class KvCache {
       throw new LabError("internal", "internal: a cache viewed outside a graph");
     const heads = (table: Tensor): Tensor => {
       const cells = slice(graph.use(table), { axis: 0, start: 0, length: span }); // [S, N·H]
-      const split = reshape(cells, [1, span, like.dim(1), like.dim(2)]); // [1, S, N, H]
+      const split = reshape(cells, [1, span, this.#heads, like.dim(2)]); // [1, S, N, H]
       return permute(split, [0, 2, 1, 3]);
     };
     return { k: heads(k), v: heads(v) };

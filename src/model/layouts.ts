@@ -29,6 +29,19 @@ export interface RowRange {
 export interface StoredParameter {
   name: string;
   rows?: readonly RowRange[];
+  /** Of the stored tensor, where it is not the parameter's. */
+  shape?: readonly number[];
+  /** Rows and columns are exchanged. */
+  transposed?: boolean;
+  /** The tensor that is meant where there is none of that name: the embedding for a head that is tied to it. */
+  otherwise?: string;
+}
+
+/** Where the files of one program keep the parameters of a model. */
+export interface StoredLayout {
+  /** For messages. */
+  title: string;
+  locate: (parameter: { name: string; shape: readonly number[] }) => StoredParameter;
 }
 
 /** How the rows of queries, keys and values share one tensor of 3·D rows. */
@@ -167,5 +180,17 @@ function sharedRows(
   return Array.from({ length: heads }, (_, head) => ({
     start: (3 * head + part) * headSize,
     count: headSize,
+  }));
+}
+
+/** The layouts in which Phi's files come. */
+export function phiLayouts(config: PhiConfig): StoredLayout[] {
+  return LAYOUTS.map((layout) => ({
+    title: layout.title,
+    locate({ name, shape }) {
+      const stored = locate(layout, name, config);
+      if (stored.rows === undefined) return stored;
+      return { ...stored, shape: [3 * (shape[0] ?? 0), ...shape.slice(1)] };
+    },
   }));
 }

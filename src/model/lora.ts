@@ -12,7 +12,8 @@ import { add, matmulTransposed, mul, scale as times } from "../tensor/ops/index.
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PhiConfig } from "./config.ts";
 import { listParameters } from "./parameters.ts";
-import type { Linear, PhiBlock, PhiWeights, Projections } from "./phi.ts";
+import type { Linear, Projections } from "./layers.ts";
+import type { PhiBlock, PhiWeights } from "./phi.ts";
 
 /** What an adapter adds to one linear layer. */
 export interface LowRank {

@@ -1,15 +1,19 @@
-/** Phi's parameters: their names and shapes, and where a checkpoint of any layout holds them. */
+/** A model's parameters: their names and shapes, and where a checkpoint of any layout holds them. */
 import { LabError } from "../base/errors.ts";
 import type { Checkpoint, TensorEntry } from "../checkpoint/types.ts";
 import { isQuantized } from "../engine/dtypes.ts";
+import { comparisonLayouts, comparisonParameters } from "./comparison-parameters.ts";
 import type { PhiConfig } from "./config.ts";
-import { BLOCK_MODULES, LAYOUTS, locate, type Layout, type RowRange } from "./layouts.ts";
+import { BLOCK_MODULES, phiLayouts, type RowRange, type StoredLayout } from "./layouts.ts";
+import { architectureName, type ModelConfig } from "./model-config.ts";
 
 export interface ParameterSpec {
-  /** As in today's `PhiForCausalLM`: `model.layers.0.self_attn.q_proj.weight`. */
+  /** As in transformers' classes of today: `model.layers.0.self_attn.q_proj.weight` of `PhiForCausalLM`. */
   readonly name: string;
   /** Row-major: weights of linear modules are `[out, in]`. */
   readonly shape: readonly number[];
+  /** The same numbers as the embedding: it was not learned beside it. */
+  readonly tied?: boolean;
 }
 
 /** Where one parameter lies in a checkpoint. */
@@ -18,6 +22,8 @@ export interface ParameterSource {
   /** The parameter's rows in `entry`, in order; absent = all of it. */
   readonly rows?: readonly RowRange[];
   readonly shape: readonly number[];
+  /** Rows and columns of `entry` are exchanged. */
+  readonly transposed?: boolean;
 }
 
 /**
@@ -44,7 +50,16 @@ export function rowsOf({ entry, rows, shape }: ParameterSource): {
 }
 
 /** Every parameter of a model, in the order in which PyTorch lists them. */
-export function listParameters(config: PhiConfig): ParameterSpec[] {
+export function listParameters(config: ModelConfig): ParameterSpec[] {
+  return config.architecture === undefined ? phiParameters(config) : comparisonParameters(config);
+}
+
+/** Whether rows of a parameter are looked up, by id or position, rather than multiplied. */
+export function isTable(name: string): boolean {
+  return /\.(embed_tokens|wte|wpe)\.weight$/.test(name);
+}
+
+function phiParameters(config: PhiConfig): ParameterSpec[] {
   const { layers, width: D, mlpWidth: F, vocabSize: V } = config;
   const linear = (path: string, out: number, into: number): ParameterSpec[] => [
     { name: `${path}.weight`, shape: [out, into] },
@@ -71,11 +86,10 @@ export function listParameters(config: PhiConfig): ParameterSpec[] {
 }
 
 /** How many numbers a model has learned: 2,779,683,840 in Phi-2. */
-export function countParameters(config: PhiConfig): number {
-  return listParameters(config).reduce(
-    (sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1),
-    0,
-  );
+export function countParameters(config: ModelConfig): number {
+  return listParameters(config)
+    .filter(({ tied }) => tied !== true)
+    .reduce((sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1), 0);
 }
 
 /**
@@ -87,7 +101,7 @@ export function countParameters(config: PhiConfig): number {
  */
 export function resolveParameters(
   checkpoint: Checkpoint,
-  config: PhiConfig,
+  config: ModelConfig,
 ): ReadonlyMap<string, ParameterSource> {
   const { tensors, path } = checkpoint;
   const parameters = listParameters(config);
@@ -97,15 +111,21 @@ export function resolveParameters(
   const missing: string[] = [];
   const misshapen: string[] = [];
   for (const { name, shape } of parameters) {
-    const { name: stored, rows } = locate(layout, name, config);
+    const { rows, shape: expected = shape, transposed, ...names } = layout.locate({ name, shape });
+    const stored = nameIn(checkpoint, names);
     used.add(stored);
     refuseType(checkpoint, stored);
     const entry = tensors.get(stored);
-    const expected = rows === undefined ? shape : [3 * (shape[0] ?? 0), ...shape.slice(1)];
     if (entry === undefined) missing.push(stored);
     else if (!sameShape(entry.shape, expected))
       misshapen.push(`${stored} is [${entry.shape.join(", ")}], not [${expected.join(", ")}]`);
-    else sources.set(name, { entry, shape, ...(rows === undefined ? {} : { rows }) });
+    else
+      sources.set(name, {
+        entry,
+        shape,
+        ...(rows === undefined ? {} : { rows }),
+        ...(transposed === undefined ? {} : { transposed }),
+      });
   }
   const problems = [
     ...report("missing", missing),
@@ -119,15 +139,25 @@ export function resolveParameters(
   return sources;
 }
 
+function nameIn(
+  { tensors }: Checkpoint,
+  { name, otherwise = name }: { name: string; otherwise?: string },
+): string {
+  return tensors.has(name) ? name : otherwise;
+}
+
 /** The layout that explains the most tensors. */
 function recogniseLayout(
-  { tensors, path }: Checkpoint,
+  checkpoint: Checkpoint,
   parameters: readonly ParameterSpec[],
-  config: PhiConfig,
-): Layout {
-  let best: { layout: Layout; found: number } | undefined;
-  for (const layout of LAYOUTS) {
-    const names = parameters.map(({ name }) => locate(layout, name, config).name);
+  config: ModelConfig,
+): StoredLayout {
+  const { tensors, path } = checkpoint;
+  const layouts =
+    config.architecture === undefined ? phiLayouts(config) : comparisonLayouts(config);
+  let best: { layout: StoredLayout; found: number } | undefined;
+  for (const layout of layouts) {
+    const names = parameters.map((parameter) => nameIn(checkpoint, layout.locate(parameter)));
     const found = new Set(names.filter((name) => tensors.has(name))).size;
     if (found > (best?.found ?? 0)) best = { layout, found };
   }
@@ -135,9 +165,9 @@ function recogniseLayout(
   const first = [...tensors.keys()].slice(0, 3).join(", ");
   throw new LabError(
     "unsupported",
-    `${path} holds none of Phi's tensors; it begins with ${first || "nothing"}`,
+    `${path} holds none of ${architectureName(config.architecture)}'s tensors; it begins with ${first || "nothing"}`,
     {
-      hint: `The known layouts are: ${LAYOUTS.map(({ title }) => title).join(", ")}.`,
+      hint: `The known layouts are: ${layouts.map(({ title }) => title).join(", ")}.`,
     },
   );
 }

@@ -68,7 +68,7 @@ function ownParts(x: Tensor, heads: number): Tensor {
 export function addedByHeads(
   z: Tensor,
   { heads, block, tap }: { heads: number; block: `blocks.${number}`; tap: Tap },
-  dense: { whole: (z: Tensor) => Tensor; part: (z: Tensor) => Tensor; bias: Tensor },
+  dense: { whole: (z: Tensor) => Tensor; part: (z: Tensor) => Tensor; bias: Tensor | undefined },
 ): Tensor {
   const point = `${block}.attn.hook_result` as const;
   if (!tap.wants(point)) return dense.whole(z);
@@ -83,7 +83,8 @@ export function addedByHeads(
   const used = tap(point, results, { head: alone });
   if (used === results) return dense.whole(z);
   const sum = sumLast(transposedCopy(used)); // [R, D, 1]
-  return add(reshape(sum, [rows, -1]), dense.bias);
+  const added = reshape(sum, [rows, -1]); // [R, D]
+  return dense.bias === undefined ? added : add(added, dense.bias);
 }
 
 /** Each head's values at their place in a row of their own, zeros elsewhere: `[R, N·H]` → `[R·N, N·H]`. */

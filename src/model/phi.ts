@@ -11,53 +11,23 @@
  * Shapes, row-major: R rows (all tokens of all sequences, one after another), T query positions, S key positions,
  * N heads, H head size, D model width, F MLP width, V vocabulary.
  */
-import type { Mode } from "../base/settings.ts";
-import {
-  add,
-  div,
-  gelu,
-  geluFast,
-  linear,
-  meanLast,
-  mul,
-  reshape,
-  rope,
-  scale,
-  slice,
-  sqr,
-  sqrt,
-  standardize,
-  sub,
-  takeRows,
-} from "../tensor/ops/index.ts";
+import { add, gelu, geluFast, reshape, rope, standardize, takeRows } from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Attend } from "./attention.ts";
 import type { PhiConfig } from "./config.ts";
 import { untouched, type Tap } from "./hook-points.ts";
-import { adapted, type LowRank } from "./lora.ts";
+import {
+  affine,
+  apply,
+  normalize,
+  outputOf,
+  project,
+  type ForwardInputs,
+  type ForwardOptions,
+  type Linear,
+  type Norm,
+  type Projections,
+} from "./layers.ts";
 import { addedByHeads, projectCopies } from "./per-head.ts";
-
-export interface Linear {
-  weight: Tensor; // [M, K]
-  bias: Tensor; // [M]
-  /** What an adapter adds. */
-  lora?: LowRank;
-}
-
-export interface Norm {
-  weight: Tensor; // [D]
-  bias: Tensor; // [D]
-}
-
-/**
- * Queries, keys and values from three matrices (as in Hugging Face's files) or from one (as in some GGUF files), to whose
- * parts an adapter adds separately.
- */
-export type Projections =
-  | { q: Linear; k: Linear; v: Linear }
-  | { qkv: Linear /* [3·D, D]: all queries, all keys, all values */; parts?: Parts };
-
-type Parts = readonly [q: LowRank | undefined, k: LowRank | undefined, v: LowRank | undefined];
 
 export interface PhiBlock {
   norm: Norm;
@@ -68,28 +38,14 @@ export interface PhiBlock {
 }
 
 export interface PhiWeights {
+  architecture?: undefined;
   embedding: Tensor; // [V, D]
   blocks: readonly PhiBlock[];
   finalNorm: Norm;
   head: Linear; // [V, D]
 }
 
-export interface PhiInputs {
-  ids: Tensor; // i32 [R]
-  positions: Tensor; // i32 [R]
-  /** How rows see each other: within this batch, or through a cache. */
-  attend: Attend;
-  /** The rows whose logits are wanted; all of them by default. What follows the last attention is computed for these. */
-  logitRows?: Tensor; // i32 [K]
-  /** All rows go through the whole last block, not only those whose logits are wanted. */
-  wholeLastBlock?: boolean;
-  /** Begins at a block, with the stream `[R, D]` that enters it, instead of at the embedding. */
-  start?: { layer: number; stream: Tensor };
-}
-
-export interface PhiOptions {
-  mode: Mode;
-  tap?: Tap;
+export interface PhiOptions extends ForwardOptions {
   around?: (block: (x: Tensor) => Tensor) => (x: Tensor) => Tensor;
 }
 
@@ -100,7 +56,7 @@ export interface PhiOptions {
 export function phi(
   weights: PhiWeights,
   config: PhiConfig,
-  { ids, positions, attend, logitRows, wholeLastBlock = false, start }: PhiInputs,
+  { ids, positions, attend, logitRows, wholeLastBlock = false, start }: ForwardInputs,
   { mode, tap = untouched, around = (block) => block }: PhiOptions,
 ): Tensor {
   const { heads, headSize, width, layerNormEps: eps } = config;
@@ -119,7 +75,7 @@ export function phi(
     const normalized = normalize(x, eps, `${block}.ln1`, tap); // [R, D]
     let h = tap(`${block}.hook_ln1_out`, affine(normalized, norm)); // [R, D]
 
-    const read = (h: Tensor) => project(h, projections, [heads, headSize]);
+    const read = (h: Tensor) => project(h, projections, { heads, headSize });
     const [q, k, v] = projectCopies({ x, heads, block, tap }, read(h), (x) =>
       read(affine(standardize(x, eps), norm)),
     ); // [R, N, H] each
@@ -159,59 +115,17 @@ export function phi(
   });
 
   if (logitRows !== undefined && wholeLastBlock) x = takeRows(x, logitRows); // [K, D]
-  const normalized = normalize(x, eps, "ln_final", tap);
-  const last = tap("hook_ln_final_out", affine(normalized, weights.finalNorm));
-  return tap("hook_logits", apply(weights.head, last)); // [K, V]
+  return phiHead(weights, config, x, tap);
 }
 
-function apply({ weight, bias, lora }: Linear, x: Tensor): Tensor {
-  return adapted(linear(x, weight, bias), x, lora);
-}
-
-/** The output projection as a whole, and of single heads, to whose sum its bias is added once. */
-function outputOf(dense: Linear): Parameters<typeof addedByHeads>[2] {
-  const { weight, bias, lora } = dense;
-  const { dora, ...plain } = lora ?? {};
-  const part = (z: Tensor): Tensor => {
-    const y = adapted(linear(z, weight), z, lora && (plain as LowRank));
-    return dora === undefined ? y : mul(y, dora.gain); // DoRA's shift is of the bias alone
-  };
-  return { whole: (z) => apply(dense, z), part, bias };
-}
-
-function affine(x: Tensor, { weight, bias }: Norm): Tensor {
-  return add(mul(x, weight), bias);
-}
-
-/** (x − mean) / √(variance + eps), in one operation unless the scale itself is wanted. */
-function normalize(
+/** Final norm and head: `[K, D]` → `[K, V]`. */
+export function phiHead(
+  { finalNorm, head }: PhiWeights,
+  { layerNormEps }: PhiConfig,
   x: Tensor,
-  eps: number,
-  at: `blocks.${number}.ln1` | "ln_final",
-  tap: Tap,
+  tap: Tap = untouched,
 ): Tensor {
-  if (!tap.wants(`${at}.hook_scale`)) return tap(`${at}.hook_normalized`, standardize(x, eps));
-  const centred = sub(x, meanLast(x)); // [R, D]
-  const deviation = tap(`${at}.hook_scale`, sqrt(scale(meanLast(sqr(centred)), 1, eps))); // [R, 1]
-  return tap(`${at}.hook_normalized`, div(centred, deviation));
-}
-
-/** Queries, keys and values, `[R, N, H]` each. */
-function project(
-  h: Tensor,
-  projections: Projections,
-  [heads, headSize]: [heads: number, headSize: number],
-): [q: Tensor, k: Tensor, v: Tensor] {
-  const split = (x: Tensor): Tensor => reshape(x, [-1, heads, headSize]); // [R, D] → [R, N, H]
-  if (!("qkv" in projections)) {
-    const { q, k, v } = projections;
-    return [split(apply(q, h)), split(apply(k, h)), split(apply(v, h))];
-  }
-  const { qkv, parts } = projections;
-  const all = apply(qkv, h); // [R, 3·D]
-  const part = (i: 0 | 1 | 2): Tensor => {
-    const width = heads * headSize;
-    return split(adapted(slice(all, { axis: 1, start: i * width, length: width }), h, parts?.[i]));
-  };
-  return [part(0), part(1), part(2)];
+  const normalized = normalize(x, layerNormEps, "ln_final", tap);
+  const last = tap("hook_ln_final_out", affine(normalized, finalNorm));
+  return tap("hook_logits", apply(head, last));
 }

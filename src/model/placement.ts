@@ -6,8 +6,8 @@ import type { Mode } from "../base/settings.ts";
 import type { Backend, BufferType } from "../engine/backend.ts";
 import { DTYPES, type DType } from "../engine/dtypes.ts";
 import { isPackable } from "../kernels/weight-formats.ts";
-import type { PhiConfig } from "./config.ts";
-import { type ParameterSource } from "./parameters.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { isTable, type ParameterSource } from "./parameters.ts";
 
 export interface Placement {
   /** Hugging Face's name; `self_attn.qkv_proj` for queries, keys and values that lie in one matrix. */
@@ -27,7 +27,7 @@ export interface PlacementOptions {
 /** Decides for every parameter. Vectors become f32; matrices keep their type in `fast` mode and become f32 in `reference`. */
 export function planPlacement(
   sources: ReadonlyMap<string, ParameterSource>,
-  config: PhiConfig,
+  config: ModelConfig,
   backend: Backend,
   { mode, repack }: PlacementOptions,
 ): Placement[] {
@@ -49,13 +49,14 @@ export function planPlacement(
     if (m === undefined || k === undefined)
       return { name, source, dtype: "f32", target: "owned" } satisfies Placement;
     const dtype: DType = mode === "reference" || entry.dtype === "f64" ? "f32" : entry.dtype;
-    const isTable = name === "model.embed_tokens.weight";
-    const unchanged = dtype === entry.dtype && contiguousRows(source) !== undefined;
-    const mayMove = mode === "fast" && repack !== false && unchanged && !isTable;
+    const table = isTable(name);
+    const unchanged = dtype === entry.dtype && source.transposed !== true;
+    const mayMove = mode === "fast" && repack !== false && unchanged && !table;
     if (mayMove && packs(backend, repack) && isPackable(dtype, [m, k]))
       return { name, source, dtype, target: "interleaved" };
     const repacked = mayMove && repack !== "own" ? repackedType(dtype, [m, k]) : undefined;
-    const mappable = unchanged && isAligned(source) && (backend.fallback === undefined || isTable);
+    const inPlace = unchanged && contiguousRows(source) !== undefined && isAligned(source);
+    const mappable = inPlace && (backend.fallback === undefined || table);
     return { name, source, dtype, target: repacked ?? (mappable ? "mapped" : "owned") };
   });
 }
@@ -85,7 +86,7 @@ export function contiguousRows({
 /** Where q, k and v are the thirds of one matrix, takes them as that matrix: one product instead of three. */
 function fuseProjections(
   sources: ReadonlyMap<string, ParameterSource>,
-  config: PhiConfig,
+  config: ModelConfig,
 ): Map<string, ParameterSource> {
   const fused = new Map(sources);
   for (let l = 0; l < config.layers; l++)

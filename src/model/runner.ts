@@ -14,8 +14,8 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { attendThroughCache, type Segment } from "./attention.ts";
 import { cacheNumber, spanOf, wantsAll, type CachedTokens } from "./cached-tokens.ts";
 import { checkIds, checkPosition, checkTokens } from "./check-tokens.ts";
-import type { PhiConfig } from "./config.ts";
 import { firstNonFinite } from "./diagnose.ts";
+import { forward, phiWeights, type ModelWeights } from "./forward.ts";
 import { untouched, type HookPoint } from "./hook-points.ts";
 import { EditApplier } from "./hooks/apply.ts";
 import { cachedCells, type Intervention } from "./hooks/cached.ts";
@@ -24,7 +24,7 @@ import type { PassModel, PassRequest, PassResult } from "./hooks/pass.ts";
 import { Passes } from "./hooks/passes.ts";
 import type { KvCache } from "./kv-cache.ts";
 import { ADAPTED_NODES, withAdapter, type LowRank } from "./lora.ts";
-import { phi, type PhiWeights } from "./phi.ts";
+import type { ModelConfig } from "./model-config.ts";
 import { fill, type Step } from "./step.ts";
 import {
   readScores,
@@ -72,17 +72,17 @@ class Lane implements Disposable {
 
 export class Runner implements Disposable {
   readonly backend: Backend;
-  readonly config: PhiConfig;
+  readonly config: ModelConfig;
   readonly mode: Mode;
-  readonly #weights: PhiWeights;
+  readonly #weights: ModelWeights;
   readonly #lane: Lane;
   readonly #sharesLane: boolean;
   /** Linear layers that an adapter changes. */
   readonly #adaptedLayers: number;
 
   constructor(
-    weights: PhiWeights,
-    config: PhiConfig,
+    weights: ModelWeights,
+    config: ModelConfig,
     backend: Backend,
     mode: Mode,
     { lane, adaptedLayers = 0 }: { lane?: Lane; adaptedLayers?: number } = {},
@@ -99,11 +99,14 @@ export class Runner implements Disposable {
   /**
    * The model with what an adapter adds to its linear layers (by module name). It must be freed before this runner, the
    * tensors of the adapter after it. A cache belongs to the runner that filled it.
+   *
+   * @throws LabError `unsupported` for models that are no Phi
    */
   adapt(changes: ReadonlyMap<string, LowRank>): Runner {
     const { config, backend, mode } = this;
     const shared = { lane: this.#lane, adaptedLayers: changes.size };
-    return new Runner(withAdapter(this.#weights, changes), config, backend, mode, shared);
+    const weights = withAdapter(phiWeights(this.#weights, "adapters"), changes);
+    return new Runner(weights, config, backend, mode, shared);
   }
 
   /**
@@ -269,7 +272,7 @@ export class Runner implements Disposable {
       });
       const editor = cells && new EditApplier(graph, cells);
       const attend = attendThroughCache(segments, { fused: !exactMask });
-      const logits = phi(
+      const logits = forward(
         this.#weights,
         this.config,
         { ids, positions, attend, ...(logitRows === undefined ? {} : { logitRows }) },

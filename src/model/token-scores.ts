@@ -2,7 +2,7 @@
 import type { Graph } from "../tensor/graph.ts";
 import { argmax, logSumExp, reshape, sub, takeRows } from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { PhiConfig } from "./config.ts";
+import type { ModelConfig } from "./model-config.ts";
 
 /** A token whose log-probability is wanted, after a row of the wanted logits (counted over all lists). */
 export interface LogProbTarget {
@@ -48,7 +48,7 @@ export async function readScores(
     targets,
     config: { vocabSize },
     signal,
-  }: { targets: readonly LogProbTarget[]; config: PhiConfig; signal?: AbortSignal },
+  }: { targets: readonly LogProbTarget[]; config: ModelConfig; signal?: AbortSignal },
 ): Promise<LogProbs> {
   places.write(Int32Array.from(targets, ({ row, id }) => row * vocabSize + id));
   rows.write(Int32Array.from(targets, ({ row }) => row));

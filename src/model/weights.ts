@@ -1,24 +1,23 @@
-/** Loads the weights of a Phi model: maps its files, then places every parameter as `placement.ts` decides. */
+/** Loads the weights of a model: maps its files, then places every parameter as `placement.ts` decides. */
 import { availableParallelism } from "node:os";
 import { LabError } from "../base/errors.ts";
 import type { Checkpoint } from "../checkpoint/types.ts";
 import type { Backend, BufferType } from "../engine/backend.ts";
-import { rowBytes, tensorBytes, type DType } from "../engine/dtypes.ts";
+import { tensorBytes, type DType } from "../engine/dtypes.ts";
 import { library } from "../engine/library.ts";
 import { MappedFile } from "../engine/mapped-file.ts";
 import { DeviceBuffer } from "../engine/memory.ts";
-import { dequantizeRows } from "../engine/quantize.ts";
 import { TensorStore } from "../tensor/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PhiConfig } from "./config.ts";
-import { resolveParameters, rowsOf } from "./parameters.ts";
-import type { Linear, Norm, PhiBlock, PhiWeights } from "./phi.ts";
-import {
-  contiguousRows,
-  planPlacement,
-  type Placement,
-  type PlacementOptions,
-} from "./placement.ts";
+import { assembleComparison } from "./comparison-weights.ts";
+import { fillTensor, startByte } from "./fill-tensor.ts";
+import { phiWeights, type ModelWeights } from "./forward.ts";
+import type { Linear, Norm } from "./layers.ts";
+import type { ModelConfig } from "./model-config.ts";
+import { resolveParameters } from "./parameters.ts";
+import type { PhiBlock, PhiWeights } from "./phi.ts";
+import { planPlacement, type Placement, type PlacementOptions } from "./placement.ts";
 
 export interface LoadOptions extends PlacementOptions {
   signal?: AbortSignal;
@@ -35,22 +34,27 @@ export interface WeightMemory {
 }
 
 export class LoadedWeights implements Disposable {
-  readonly phi: PhiWeights;
+  readonly model: ModelWeights;
   /** Every parameter under its Hugging Face name. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly memory: WeightMemory;
   readonly #resources: readonly Disposable[];
 
   constructor(
-    phi: PhiWeights,
+    model: ModelWeights,
     tensors: ReadonlyMap<string, Tensor>,
     memory: WeightMemory,
     resources: readonly Disposable[],
   ) {
-    this.phi = phi;
+    this.model = model;
     this.tensors = tensors;
     this.memory = memory;
     this.#resources = resources;
+  }
+
+  /** Those of a Phi model; `unsupported` for another one. */
+  get phi(): PhiWeights {
+    return phiWeights(this.model, "this");
   }
 
   [Symbol.dispose](): void {
@@ -58,16 +62,13 @@ export class LoadedWeights implements Disposable {
   }
 }
 
-/** Values converted at a time. */
-const CHUNK_VALUES = 1 << 22;
-
 /**
  * @throws LabError `out_of_memory` before anything is allocated when the copies would not fit, `interrupted`, and what
  *   `resolveParameters` throws
  */
 export async function loadWeights(
   checkpoint: Checkpoint,
-  config: PhiConfig,
+  config: ModelConfig,
   backend: Backend,
   options: LoadOptions,
 ): Promise<LoadedWeights> {
@@ -90,7 +91,9 @@ export async function loadWeights(
     await fillTensors(placements, { tensors, files, options });
     store.markWeights();
     return new LoadedWeights(
-      assembleWeights(tensors, config),
+      config.architecture === undefined
+        ? assembleWeights(tensors, config)
+        : assembleComparison(tensors, config),
       tensors,
       memoryOf(placements),
       resources,
@@ -186,11 +189,6 @@ function wrapFile(file: MappedFile, backend: Backend): DeviceBuffer {
   return DeviceBuffer.wrap(pointer);
 }
 
-function startByte({ source }: Placement): number {
-  const { start } = contiguousRows(source) ?? { start: 0 };
-  return start * rowBytes(source.entry.dtype, source.entry.shape.at(-1) ?? 1);
-}
-
 async function fillTensors(
   placements: readonly Placement[],
   {
@@ -209,11 +207,7 @@ async function fillTensors(
   const fill = async (placement: Placement): Promise<void> => {
     const tensor = tensors.get(placement.name) as Tensor;
     const file = files.get(placement.source.entry.file) as MappedFile;
-    if (placement.target === "owned") convert(placement, tensor, file);
-    else
-      await tensor.writeFrom(
-        file.pointer + BigInt(placement.source.entry.offset + startByte(placement)),
-      );
+    await fillTensor(tensor, placement, file);
     const { offset, sizeBytes } = placement.source.entry;
     file.release(offset, sizeBytes);
     bytesDone += bytesOf(placement);
@@ -236,27 +230,6 @@ async function fillTensors(
   // All of them end before the caller frees the memory that they read and write.
   const failed = (await Promise.allSettled(workers)).find(({ status }) => status === "rejected");
   if (failed?.status === "rejected") throw failed.reason;
-}
-
-/** Gathers the rows of a source and converts them, a chunk at a time. */
-function convert({ source, dtype }: Placement, tensor: Tensor, file: MappedFile): void {
-  const { entry } = source;
-  const { rowLength, ranges } = rowsOf(source);
-  const rowSize = rowBytes(entry.dtype, rowLength);
-  const targetRowSize = rowBytes(dtype, rowLength);
-  const rowsAtOnce = Math.max(1, Math.floor(CHUNK_VALUES / rowLength));
-  let written = 0;
-  for (const range of ranges)
-    for (let done = 0; done < range.count; done += rowsAtOnce) {
-      const count = Math.min(rowsAtOnce, range.count - done);
-      const bytes = file.bytes(entry.offset + (range.start + done) * rowSize, count * rowSize);
-      const values =
-        dtype === entry.dtype
-          ? bytes
-          : new Uint8Array(dequantizeRows(entry.dtype, bytes, count * rowLength).buffer);
-      tensor.writeBytesAt(written, values);
-      written += count * targetRowSize;
-    }
 }
 
 /** Arranges parameters, by their Hugging Face names, for the forward pass. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { LanguageModel } from "../../src/generate/language-model.ts";
+import { requirePhi } from "../../src/model/model-config.ts";
 import {
   attentionPatterns,
   compositionScores,
@@ -117,7 +118,7 @@ describe("direct logit attribution", () => {
   });
 
   test("by neuron never makes [.., F, D]: nothing beyond weights of one layer, L times smaller", async () => {
-    const config = { ...phi.config, layers: 16, vocabSize: 128 };
+    const config = { ...requirePhi(phi.config, "this"), layers: 16, vocabSize: 128 };
     const { layers, mlpWidth, width } = config;
     const folder = await mkdtemp(join(tmpdir(), "philab-neurons-"));
     await writeSyntheticModel(join(folder, "model.gguf"), config, { type: "f32" });

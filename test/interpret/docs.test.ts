@@ -6,6 +6,8 @@ import {
   BLOCK_HOOKS,
   OUTER_ALIASES,
   OUTER_HOOKS,
+  POSITION_HOOK,
+  SEQUENTIAL_HOOKS,
   SHORTHANDS,
 } from "../../src/model/hooks/names.ts";
 
@@ -28,6 +30,18 @@ const names = table(
   ].map(([name, { shape, meaning }]) => [`\`${name}\``, `\`${shapeOf(shape)}\``, meaning]),
 );
 
+const sequential = table(
+  ["name", "shape", "what it is"],
+  [
+    [`\`${POSITION_HOOK}\``, "`[B, T, D]`", "W_P of the positions, of GPT-2"],
+    ...Object.entries(SEQUENTIAL_HOOKS).map(([name, { shape, meaning }]) => [
+      `\`blocks.{l}.${name}\``,
+      `\`${shapeOf(shape)}\``,
+      meaning,
+    ]),
+  ],
+);
+
 const inBlock = (entries: Readonly<Record<string, string>>, prefix: string): string[][] =>
   Object.entries(entries).map(([alias, name]) => [`\`${prefix}${alias}\``, `\`${name}\``]);
 const aliases = table(
@@ -46,7 +60,11 @@ it("docs/hooks.md has every name, shape and alias of the code", () => {
       new RegExp(`<!-- ${mark} -->[^]*<!-- /${mark} -->`),
       () => `<!-- ${mark} -->\n\n${list}\n\n<!-- /${mark} -->`,
     );
-  const wanted = between(between(before, "names", names), "aliases", aliases);
+  const lists = { names, aliases, sequential };
+  const wanted = Object.entries(lists).reduce(
+    (text, [mark, list]) => between(text, mark, list),
+    before,
+  );
   if (process.env["UPDATE_DOCS"] !== undefined) writeFileSync(file, wanted);
   else expect(before).toBe(wanted);
 });

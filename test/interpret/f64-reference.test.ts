@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
+import { requirePhi } from "../../src/model/model-config.ts";
 import type { Metric } from "../../src/model/hooks/metric.ts";
 import { BLOCK_HOOKS, OUTER_HOOKS, type HookName } from "../../src/model/hooks/names.ts";
 import { fixture, maxDifference, readTensors } from "../support/golden.ts";
@@ -25,7 +26,7 @@ afterAll(async () => {
 });
 
 test("logits and every hook are those of the f64 forward, within 1e-5", async () => {
-  const reference = phiInF64(parameters, phi.config, ids);
+  const reference = phiInF64(parameters, requirePhi(phi.config, "this"), ids);
   expect([...reference.keys()].sort()).toEqual([...hooks].sort());
   for (const captured of [hooks.map((at) => [at]), [hooks]].flat()) {
     const run = await phi.run(ids, { capture: captured });
@@ -51,7 +52,7 @@ test("gradients at every hook are the slopes of the f64 forward, within 5e-5 of 
       const direction = Float64Array.from(gradient, () => random.normal());
       const moved = (by: number): number =>
         logProb(
-          phiInF64(parameters, phi.config, ids, (hook, values) =>
+          phiInF64(parameters, requirePhi(phi.config, "this"), ids, (hook, values) =>
             hook === at ? values.map((x, i) => x + by * (direction[i] ?? NaN)) : values,
           ),
         );

@@ -35,14 +35,12 @@ export const list = defineCommand({
               { title: "parameters", align: "right" },
               { title: "licence" },
               { title: "pull" },
-              { title: "runs here" },
             ],
-            CARDS.map(({ id, parameters, licence, hub, runs }) => [
+            CARDS.map(({ id, parameters, licence, hub }) => [
               id,
               formatShort(parameters),
               licence,
               hub ?? "comes with philab",
-              runs ? "yes" : "no",
             ]),
           ),
       );

@@ -2,7 +2,12 @@
 import { formatBytes, formatCount, formatTable } from "../../base/format.ts";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { rowBytes } from "../../engine/dtypes.ts";
-import { configFromCheckpoint } from "../../model/config.ts";
+import {
+  architectureName,
+  keyValueHeadsOf,
+  modelConfigFromCheckpoint,
+  type ModelConfig,
+} from "../../model/model-config.ts";
 import { kvCacheBytes } from "../../model/kv-cache.ts";
 import { countParameters, resolveParameters } from "../../model/parameters.ts";
 import { findModel } from "../../open.ts";
@@ -22,11 +27,14 @@ export const command = defineCommand({
   async run({ settings, folders, output, cwd }) {
     const reference = await findModel(settings.model, { folders, cwd });
     const checkpoint = await openCheckpoint(reference.path);
-    const config = configFromCheckpoint(checkpoint);
+    const config = modelConfigFromCheckpoint(checkpoint);
     const sources = resolveParameters(checkpoint, config);
     const types: Record<string, number> = {};
     let weightBytes = 0;
-    for (const { entry, shape } of sources.values()) {
+    const seen = new Set<unknown>(); // a head may be the embedding
+    for (const { entry, rows: part, shape } of sources.values()) {
+      if (part === undefined && seen.has(entry)) continue;
+      seen.add(entry);
       types[entry.dtype] = (types[entry.dtype] ?? 0) + 1;
       const rows = shape.length > 1 ? (shape[0] ?? 1) : 1;
       weightBytes += rows * rowBytes(entry.dtype, shape.at(-1) ?? 1);
@@ -63,11 +71,9 @@ export const command = defineCommand({
         ],
         ["parameters", formatCount(result.parameters)],
         ["weights", formatBytes(weightBytes)],
+        ["architecture", architectureName(config.architecture)],
         ["layers", String(config.layers)],
-        [
-          "width",
-          `${config.width} (${config.heads} heads × ${config.headSize}, ${config.rotaryDims} rotary)`,
-        ],
+        ["width", `${config.width} (${headsOf(config)})`],
         ["MLP width", String(config.mlpWidth)],
         ["vocabulary", formatCount(config.vocabSize)],
         ["context", `${formatCount(config.contextLength)} tokens`],
@@ -90,3 +96,12 @@ export const command = defineCommand({
     });
   },
 });
+
+/** `32 heads × 80, 32 rotary`; with fewer heads of keys and values, how many. */
+function headsOf(config: ModelConfig): string {
+  const { heads, headSize, architecture } = config;
+  const shared = keyValueHeadsOf(config);
+  const grouped = shared === heads ? "" : `, ${shared} of keys and values`;
+  const rotary = architecture === undefined ? `, ${config.rotaryDims} rotary` : "";
+  return `${heads} heads × ${headSize}${grouped}${rotary}`;
+}

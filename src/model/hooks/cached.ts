@@ -1,5 +1,5 @@
 /** Edits of passes through caches: while a text is read and generated. */
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import { EditedCells } from "./edited-cells.ts";
 import type { PlannedEdit } from "./edits.ts";
 import type { RowLayout } from "./rows.ts";
@@ -23,7 +23,7 @@ type Batch = readonly {
 export function cachedCells(
   batch: Batch,
   { edits, lengths, prompts }: Intervention,
-  { config, allLogits }: { config: PhiConfig; allLogits: boolean },
+  { config, allLogits }: { config: ModelConfig; allLogits: boolean },
 ): EditedCells {
   const rows: { prompt: number; position: number }[] = [];
   const wanted: number[] = [];

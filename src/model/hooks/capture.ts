@@ -6,7 +6,7 @@
  */
 import { LabError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { HookPoint } from "../hook-points.ts";
 import { hasHeads, resolveHook, tailOf, type HookName } from "./names.ts";
 import { assertHeads, resolvePositions, type Positions } from "./rows.ts";
@@ -61,7 +61,7 @@ export interface Plan {
  */
 export function planCaptures(
   captures: readonly Capture[],
-  config: PhiConfig,
+  config: ModelConfig,
   lengths: readonly number[],
 ): PlannedCapture[] {
   const planned = captures.flatMap((capture) => {
@@ -88,7 +88,7 @@ export function planCaptures(
 function planOne(
   hook: HookPoint,
   options: CaptureOptions,
-  config: PhiConfig,
+  config: ModelConfig,
   lengths: readonly number[],
 ): PlannedCapture {
   const { positions, heads, units, reduce, as } = options;

@@ -4,11 +4,11 @@
  * n rows that are edited, W width of a row, S key positions.
  */
 import { invariant, LabError } from "../../base/errors.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { HookPoint } from "../hook-points.ts";
 import type { EditValue } from "./edit-value.ts";
 import type { PlannedEdit } from "./edits.ts";
-import { tailOf } from "./names.ts";
+import { headsAt, tailOf } from "./names.ts";
 import { cellsOf, positionFilter, type Cell, type RowLayout } from "./rows.ts";
 
 /** Operations of a group of edits at most; functions over tensors may need many. */
@@ -32,7 +32,7 @@ export class EditedCells {
   readonly #byPlace = new Map<string, readonly EditGroup[]>();
   readonly #hooks = new Map<HookPoint, PlannedEdit[]>();
   readonly #layout: RowLayout;
-  readonly #config: PhiConfig;
+  readonly #config: ModelConfig;
 
   /**
    * @param within - whether positions must lie in the prompts: not where texts grow
@@ -40,7 +40,7 @@ export class EditedCells {
    */
   constructor(
     edits: readonly PlannedEdit[],
-    { layout, config, within }: { layout: RowLayout; config: PhiConfig; within: boolean },
+    { layout, config, within }: { layout: RowLayout; config: ModelConfig; within: boolean },
   ) {
     this.#layout = layout;
     this.#config = config;
@@ -122,7 +122,7 @@ export class EditedCells {
     { sequence, within }: { sequence: number | undefined; within: boolean },
   ): EditedCell[] {
     const tail = tailOf(hook, this.#config);
-    const all = Array.from({ length: this.#config.heads }, (_, n) => n);
+    const all = Array.from({ length: headsAt(hook, this.#config) }, (_, n) => n);
     const heads = tail !== "pattern" && tail.length === 1 ? undefined : (edit.heads ?? all);
     const { positions, prompts, steps } = edit;
     const filters = this.lengths.map((length) =>
@@ -248,7 +248,7 @@ function rowOf(
   value: EditValue,
   { prompt, position, head = 0 }: { prompt: number; position: number; head?: number },
   hook: HookPoint,
-  config: PhiConfig,
+  config: ModelConfig,
 ): number | undefined {
   const tail = tailOf(hook, config);
   const places =

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { checkObject } from "../../base/schema.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { HookPoint } from "../hook-points.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { editValueSchema, type EditValue } from "./edit-value.ts";
@@ -96,7 +96,7 @@ export type PlannedEdit = CheckedEdit & { hook: HookPoint };
  * @throws LabError `bad_input` for what is no edit, hooks, layers, heads and units that do not exist, values of another
  *   shape, and numbers that are not finite
  */
-export function planEdits(edits: readonly Edit[], config: PhiConfig): PlannedEdit[] {
+export function planEdits(edits: readonly Edit[], config: ModelConfig): PlannedEdit[] {
   return edits.flatMap((edit, i) => {
     const checked = check(edit, `edit ${i}`);
     return resolveHook(checked.at, config).map((hook) => {
@@ -117,7 +117,7 @@ function check(edit: unknown, what: string): CheckedEdit {
   return checkObject(option, edit, { what });
 }
 
-function assertFits(edit: CheckedEdit, hook: HookPoint, config: PhiConfig): void {
+function assertFits(edit: CheckedEdit, hook: HookPoint, config: ModelConfig): void {
   const tail = tailOf(hook, config);
   const { heads, units } = edit;
   if (heads !== undefined) {

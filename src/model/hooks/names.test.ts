@@ -34,7 +34,7 @@ describe("names of hooks", () => {
   });
 
   it("that Phi lacks do not compile", () => {
-    expectTypeOf<"blocks.3.hook_resid_mid">().not.toExtend<HookName>();
+    expectTypeOf<"blocks.3.hook_resid_middle">().not.toExtend<HookName>();
     expectTypeOf<"blocks.3.attn.hook_patern">().not.toExtend<HookName>();
     expectTypeOf<"blocks.x.hook_resid_pre">().not.toExtend<HookName>();
     expectTypeOf<"blocks.*.attn.hook_z">().toExtend<HookName>();

@@ -12,10 +12,10 @@ import { gradients } from "../../tensor/autograd/gradients.ts";
 import { scale, sumAll, takeRows } from "../../tensor/ops/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { attendWithin } from "../attention.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { About, HookPoint, Tap } from "../hook-points.ts";
 import { maskValues } from "../mask.ts";
-import { phi, type PhiWeights } from "../phi.ts";
+import { forward, type ModelWeights } from "../forward.ts";
 import { EditApplier } from "./apply.ts";
 import type { PlannedCapture } from "./capture.ts";
 import { EditedCells } from "./edited-cells.ts";
@@ -27,8 +27,8 @@ import type { RowLayout } from "./rows.ts";
 
 /** What a pass computes with. */
 export interface PassModel {
-  weights: PhiWeights;
-  config: PhiConfig;
+  weights: ModelWeights;
+  config: ModelConfig;
   backend: Backend;
   mode: Mode;
   /** Operations that an adapter adds. */
@@ -106,7 +106,7 @@ export class Pass implements Disposable {
         },
       );
       const attend = attendWithin({ batch: prompts.length, mask }, { fused: mode === "fast" });
-      const logits = phi(
+      const logits = forward(
         weights,
         config,
         {
@@ -180,7 +180,7 @@ export class Pass implements Disposable {
  *
  * @throws LabError `bad_input` for edits of prompts and positions that are not there
  */
-export function layOut(request: PassRequest, config: PhiConfig): LaidOutRequest {
+export function layOut(request: PassRequest, config: ModelConfig): LaidOutRequest {
   const { prompts, captures, edits, metric } = request;
   const lengths = prompts.map((ids) => ids.length);
   const length = Math.max(...lengths);
@@ -204,7 +204,7 @@ function cutOf(
     wanted: always,
     length,
     config,
-  }: { wanted: readonly number[]; length: number; config: PhiConfig },
+  }: { wanted: readonly number[]; length: number; config: ModelConfig },
 ): RowLayout["cut"] {
   const rowsOf = ({ selected }: Pick<PlannedCapture, "selected">): number[] | undefined =>
     selected?.flatMap((positions, b) => positions.map((p) => b * length + p));

@@ -18,7 +18,7 @@ import {
   topK,
 } from "../../tensor/ops/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { About, HookPoint } from "../hook-points.ts";
 import type { PlannedCapture } from "./capture.ts";
 import { tailOf } from "./names.ts";
@@ -48,7 +48,7 @@ interface Kept {
 
 export class CaptureReader {
   readonly #graph: Graph;
-  readonly #config: PhiConfig;
+  readonly #config: ModelConfig;
   readonly #layout: RowLayout;
   readonly #byHook = new Map<HookPoint, PlannedCapture[]>();
   readonly #kept = new Map<string, Kept>();
@@ -59,7 +59,7 @@ export class CaptureReader {
 
   constructor(
     planned: readonly PlannedCapture[],
-    { graph, config, layout }: { graph: Graph; config: PhiConfig; layout: RowLayout },
+    { graph, config, layout }: { graph: Graph; config: ModelConfig; layout: RowLayout },
   ) {
     this.#graph = graph;
     this.#config = config;

@@ -4,9 +4,9 @@
  * R rows, B prompts, T query positions, N heads.
  */
 import { LabError } from "../../base/errors.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { HookPoint } from "../hook-points.ts";
-import { isAfterLastAttention, partsOf, tailOf } from "./names.ts";
+import { headsAt, isAfterLastAttention, partsOf, tailOf } from "./names.ts";
 
 /** Positions of a prompt: some of them (negative ones count from its end), or a range without its end. */
 export type Positions = readonly number[] | { from?: number | undefined; to?: number | undefined };
@@ -49,7 +49,7 @@ export interface Cell extends Token {
 export function cellsOf(
   point: HookPoint,
   layout: RowLayout,
-  config: PhiConfig,
+  config: ModelConfig,
   {
     heads,
     sequence,
@@ -66,13 +66,13 @@ export function cellsOf(
     const token = rows[row];
     if (token === undefined) return [];
     if (heads === undefined) return [{ ...token, index: i }];
-    return heads.map((head) => ({ ...token, head, index: i * config.heads + head }));
+    return heads.map((head) => ({ ...token, head, index: i * headsAt(point, config) + head }));
   });
 }
 
 function scoreCells(
   { rows, arrangement }: RowLayout,
-  config: PhiConfig,
+  config: ModelConfig,
   heads: readonly number[] = Array.from({ length: config.heads }, (_, n) => n),
   sequence = 0,
 ): Cell[] {
@@ -159,12 +159,13 @@ function outside(what: string, asked: string, length: number): LabError {
 }
 
 /** Heads that exist, as given. */
-export function assertHeads(heads: readonly number[], config: PhiConfig, what: string): void {
-  const wrong = heads.find((n) => !Number.isInteger(n) || n < 0 || n >= config.heads);
+export function assertHeads(heads: readonly number[], config: ModelConfig, point: HookPoint): void {
+  const count = headsAt(point, config);
+  const wrong = heads.find((n) => !Number.isInteger(n) || n < 0 || n >= count);
   if (wrong !== undefined || heads.length === 0)
     throw new LabError(
       "bad_input",
-      wrong === undefined ? `${what}: no heads are given` : `${what}: there is no head ${wrong}`,
-      { hint: `The model has ${config.heads} heads, 0…${config.heads - 1}.` },
+      wrong === undefined ? `${point}: no heads are given` : `${point}: there is no head ${wrong}`,
+      { hint: `It has ${count} heads, 0…${count - 1}.` },
     );
 }

@@ -13,16 +13,16 @@ import { takeRows } from "../../tensor/ops/index.ts";
 import { TensorStore } from "../../tensor/store.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { attendToText } from "../attention.ts";
-import type { PhiConfig } from "../config.ts";
+import type { ModelConfig } from "../model-config.ts";
 import type { HookPoint } from "../hook-points.ts";
 import { maskValues } from "../mask.ts";
-import { phi } from "../phi.ts";
+import { forward } from "../forward.ts";
 import { EditApplier } from "./apply.ts";
 import type { Capture } from "./capture.ts";
 import { EditedCells } from "./edited-cells.ts";
 import type { PlannedEdit } from "./edits.ts";
 import { MetricReader, type PlannedMetric } from "./metric.ts";
-import { partsOf } from "./names.ts";
+import { keyHook, partsOf, POSITION_HOOK } from "./names.ts";
 import type { PassModel } from "./pass.ts";
 import type { Captured } from "./read.ts";
 import { resolvePositions, type RowLayout } from "./rows.ts";
@@ -41,10 +41,15 @@ export interface Start {
 export function startOf(
   edits: readonly PlannedEdit[],
   length: number,
-  config: PhiConfig,
+  config: ModelConfig,
 ): Start | undefined {
   const starts = edits.map(({ hook, positions }): Start => {
     const { layer, kind } = partsOf(hook);
+    // A variant begins with the stream of the text, which in GPT-2 is the sum of two of these.
+    if (config.architecture === "gpt2" && (kind === "hook_embed" || kind === POSITION_HOOK))
+      throw new LabError("unsupported", `${hook}: sweeps of GPT-2 do not edit it`, {
+        hint: "Edit blocks.0.hook_resid_pre, the sum of hook_embed and hook_pos_embed.",
+      });
     const outside = kind === "hook_embed" ? 0 : config.layers - 1;
     const places = positions === undefined ? [0] : resolvePositions(positions, length, hook);
     return { layer: layer ?? outside, position: Math.min(...places) };
@@ -57,10 +62,10 @@ export function startOf(
 }
 
 /** What a text must have kept for its variants from a layer on. */
-export function textCaptures(config: PhiConfig, from: number): Capture[] {
+export function textCaptures(config: ModelConfig, from: number): Capture[] {
   return Array.from({ length: config.layers - from }, (_, i): Capture[] => [
     `blocks.${from + i}.hook_resid_pre`,
-    `blocks.${from + i}.attn.hook_rot_k`,
+    keyHook(from + i, config),
     `blocks.${from + i}.attn.hook_v`,
   ]).flat();
 }
@@ -159,7 +164,7 @@ export async function runVariants(
     {
       count,
       text: (l) => ({
-        k: text.in(graph, `blocks.${l}.attn.hook_rot_k`),
+        k: text.in(graph, keyHook(l, config)),
         v: text.in(graph, `blocks.${l}.attn.hook_v`),
       }),
       queries: queryRows,
@@ -171,7 +176,7 @@ export async function runVariants(
   );
   const editor = new EditApplier(graph, cells);
   const stream = takeRows(text.in(graph, `blocks.${layer}.hook_resid_pre`), places); // [R, D]
-  const logits = phi(
+  const logits = forward(
     weights,
     config,
     {

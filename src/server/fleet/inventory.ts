@@ -16,7 +16,7 @@ import {
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import type { RunRecord } from "../../jobs/record.ts";
 import { listRuns } from "../../jobs/runs.ts";
-import { configFromCheckpoint } from "../../model/config.ts";
+import { modelConfigFromCheckpoint } from "../../model/model-config.ts";
 import { kvCacheBytes } from "../../model/kv-cache.ts";
 import type { AdapterFiles } from "../worker/model-host.ts";
 
@@ -149,7 +149,7 @@ function givenAdapter({ reference }: ServedModel): AdapterFiles | null {
 
 async function readFacts(file: string): Promise<ModelFacts> {
   const checkpoint = await openCheckpoint(file);
-  const config = configFromCheckpoint(checkpoint);
+  const config = modelConfigFromCheckpoint(checkpoint);
   const entries = [...checkpoint.tensors.values()];
   const counts = new Map<string, number>();
   for (const { dtype, shape } of entries)

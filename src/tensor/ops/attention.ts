@@ -131,7 +131,7 @@ const CACHE_TYPES: readonly DType[] = [
  * softmax(scale · q·kᵀ + mask) · v without storing the scores (Dao et al. 2022, arXiv 2205.14135).
  *
  * @param q - f32 `[B, N, T, H]`
- * @param k - `[B, N, S, H]`, f16, f32 or quantised
+ * @param k - `[B, G, S, H]`, f16, f32 or quantised; N is a multiple of G, and neighbouring heads share keys and values
  * @param v - like `k`
  * @param mask - f16 `[B or 1, 1, T, S]`
  * @returns f32 `[B, T, N, H]`
@@ -147,7 +147,9 @@ export function flashAttention(
   const [b, n, t, h] = [q.dim(0), q.dim(1), q.dim(2), q.dim(3)];
   const s = k.dim(2);
   const fits = (x: Tensor, shape: number[]): boolean => x.shape.every((d, i) => d === shape[i]);
-  if (!fits(k, [b, n, s, h]) || !fits(v, [b, n, s, h])) refuse(op, all, "shapes do not match");
+  const shared = k.dim(1);
+  const keysFit = fits(k, [b, shared, s, h]) && fits(v, [b, shared, s, h]);
+  if (!keysFit || n % shared !== 0) refuse(op, all, "shapes do not match");
   const maskFits = fits(mask, [b, 1, t, s]) || fits(mask, [1, 1, t, s]);
   if (!maskFits || mask.dtype !== "f16" || !mask.contiguous)
     refuse(op, all, "the mask must be f16 [B or 1, 1, T, S]");

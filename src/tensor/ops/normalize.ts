@@ -32,7 +32,12 @@ export function layerNorm(
   return add(mul(standardize(x, eps), weight), bias);
 }
 
+/** x / √(mean of x² + eps) over the last axis. */
+export function rmsNormalize(x: Tensor, eps: number): Tensor {
+  return normalizeRows("rmsNormalize", x, eps);
+}
+
 /** RMSNorm over the last axis, Zhang & Sennrich 2019 (arXiv 1910.07467): `weight` of `[D]`. */
 export function rmsNorm(x: Tensor, { weight, eps }: { weight: Tensor; eps: number }): Tensor {
-  return mul(normalizeRows("rmsNormalize", x, eps), weight);
+  return mul(rmsNormalize(x, eps), weight);
 }
