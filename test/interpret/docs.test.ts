@@ -1,14 +1,12 @@
 /** docs/hooks.md lists what the code knows. `UPDATE_DOCS=1 npx vitest run test/interpret/docs.test.ts` writes the lists anew. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { BLOCK_ALIASES, OUTER_ALIASES, SHORTHANDS } from "../../src/model/hooks/aliases.ts";
 import {
-  BLOCK_ALIASES,
   BLOCK_HOOKS,
-  OUTER_ALIASES,
   OUTER_HOOKS,
   POSITION_HOOK,
   SEQUENTIAL_HOOKS,
-  SHORTHANDS,
 } from "../../src/model/hooks/names.ts";
 
 const file = new URL("../../docs/hooks.md", import.meta.url);
