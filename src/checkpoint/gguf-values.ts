@@ -153,6 +153,14 @@ export function ggufIntegers(
   throw wrongType(key, found, "a list of whole numbers");
 }
 
+/** The 32-bit numbers at `key`, or undefined where there are none. */
+export function ggufNumbers(metadata: Metadata, key: string): Float32Array | undefined {
+  const found = metadata.get(key);
+  if (found === undefined) return undefined;
+  if (found.type === "array" && found.items === "float32") return found.value;
+  throw wrongType(key, found, "a list of numbers");
+}
+
 function wrongType(key: string, found: GgufValue, wanted: string): LabError {
   const type = found.type === "array" ? `a list of ${found.items}` : found.type;
   return new LabError(

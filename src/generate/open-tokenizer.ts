@@ -2,12 +2,14 @@
 import { dirname } from "node:path";
 import { LabError } from "../base/errors.ts";
 import type { Checkpoint } from "../checkpoint/index.ts";
+import { isSentencePieceGguf, sentencePieceOf } from "../model/gguf-sentencepiece.ts";
 import { tokenizerDataFromGguf } from "../model/gguf-tokenizer.ts";
 import { loadTokenizer, tokenizerFromGguf, type Tokenizer } from "../tokenizer/index.ts";
 
 /** Undefined where the files hold none: prompts are given as ids then. */
 export async function openTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
   if (checkpoint.format === "gguf") {
+    if (isSentencePieceGguf(checkpoint)) return sentencePieceOf(checkpoint);
     const data = tokenizerDataFromGguf(checkpoint);
     return data === undefined ? undefined : tokenizerFromGguf(data);
   }

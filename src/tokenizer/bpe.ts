@@ -54,7 +54,7 @@ export class BytePairEncoder {
 }
 
 /** Merges a word's tokens until no neighbours merge; works in `ids`. */
-function mergeAll(ids: Int32Array, merges: MergeTable): number[] {
+export function mergeAll(ids: Int32Array, merges: MergeTable): number[] {
   const length = ids.length;
   const next = new Int32Array(length);
   const previous = new Int32Array(length);

@@ -89,6 +89,6 @@ export function corruptTokenizer(source: string, found: string): LabError {
 /** An `unsupported` error about a tokenizer. */
 export function unsupportedTokenizer(source: string, found: string): LabError {
   return new LabError("unsupported", `${source}: ${found} is not supported`, {
-    hint: "philab reads the byte-level BPE tokenizers of CodeGen, GPT-2 and Phi-1, Phi-1.5 and Phi-2.",
+    hint: "philab reads the byte-level BPE tokenizers of CodeGen, GPT-2 and Phi-1, Phi-1.5 and Phi-2; to run models, those of Llama-2 and Mistral too.",
   });
 }

@@ -1,6 +1,7 @@
-/** Text ⇄ token ids: the byte-level BPE of Phi-1, Phi-1.5 and Phi-2, from every file format that holds it. */
+/** Text ⇄ token ids: the byte-level BPE of Phi-1, Phi-1.5, Phi-2 and GPT-2, and that of Llama-2 and Mistral on characters. */
 export { TOKEN_TYPE, type TokenizerData } from "./data.ts";
 export { tokenizerFromGguf } from "./gguf.ts";
+export { sentencePieceFromScores } from "./sentencepiece-files.ts";
 export { loadTokenizer, readTokenizerData } from "./load.ts";
 export type { Merge } from "./merge-table.ts";
 export type { EncodeOptions, Tokenizer } from "./tokenizer.ts";

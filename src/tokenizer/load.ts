@@ -2,6 +2,7 @@ import { corruptTokenizer, type TokenizerData } from "./data.ts";
 import { readJson } from "./files.ts";
 import { describe, type JsonFile } from "./json.ts";
 import { ByteLevelTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { isSentencePiece, sentencePieceFromJson } from "./sentencepiece-files.ts";
 import { readTokenizerJson } from "./tokenizer-json.ts";
 import { readVocabAndMerges } from "./vocab-merges.ts";
 import { VocabularyBuilder } from "./vocabulary.ts";
@@ -15,25 +16,51 @@ const CODEGEN_SPECIAL_TOKEN = "<|endoftext|>";
  * `not_found`, `corrupt_file` or `unsupported` when it cannot.
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  return new ByteLevelTokenizer(await readTokenizerData(directory), directory);
+  const files = await readFiles(directory);
+  const { tokenizerJson, config, special } = files;
+  if (tokenizerJson === undefined || !isSentencePiece(tokenizerJson))
+    return new ByteLevelTokenizer(await dataOf(files, directory), directory);
+  return sentencePieceFromJson(tokenizerJson, {
+    bosToken: special("bos_token"),
+    eosToken: special("eos_token"),
+    addBosToken: addsBosToken(config),
+  });
 }
 
-/** A directory's tokenizer as data, in the form of GGUF's arrays. */
+/** A directory's tokenizer as data, in the form of GGUF's arrays: byte-level BPE alone. */
 export async function readTokenizerData(directory: string): Promise<TokenizerData> {
+  return dataOf(await readFiles(directory), directory);
+}
+
+interface TokenizerFiles {
+  tokenizerJson: JsonFile | undefined;
+  config: JsonFile | undefined;
+  /** What a special token is, by the first file that says so. */
+  special: (name: string) => string | undefined;
+}
+
+async function readFiles(directory: string): Promise<TokenizerFiles> {
   const [tokenizerJson, config, specialTokensMap] = await Promise.all(
     ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"].map((name) =>
       readJson(directory, name),
     ),
   );
+  const settings = [config, specialTokensMap].filter((file) => file !== undefined);
+  const special = (name: string): string | undefined =>
+    settings.map((file) => namedToken(file, name)).find((content) => content !== undefined);
+  return { tokenizerJson, config, special };
+}
+
+async function dataOf(
+  { tokenizerJson, config, special: specialToken }: TokenizerFiles,
+  directory: string,
+): Promise<TokenizerData> {
   const vocabulary = new VocabularyBuilder(directory);
   const { merges, templateBos } = tokenizerJson
     ? readTokenizerJson(tokenizerJson, vocabulary)
     : { merges: await readVocabAndMerges(directory, vocabulary), templateBos: undefined };
   if (config) addTokensOfConfig(config, vocabulary);
 
-  const settings = [config, specialTokensMap].filter((file) => file !== undefined);
-  const specialToken = (name: string): string | undefined =>
-    settings.map((file) => namedToken(file, name)).find((content) => content !== undefined);
   const specialId = (content: string | undefined): number | undefined => {
     const id = vocabulary.markSpecial(content ?? CODEGEN_SPECIAL_TOKEN);
     if (id === undefined && content !== undefined)

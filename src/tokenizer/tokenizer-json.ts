@@ -63,7 +63,7 @@ function checkModel(file: JsonFile, model: JsonObject): void {
 }
 
 /** The start token that the post-processor adds; other additions are not supported. */
-function readTemplate(file: JsonFile): string | undefined {
+export function readTemplate(file: JsonFile): string | undefined {
   for (const step of stepsOf(file, file.root.post_processor, "processors")) {
     const type = typeOf(file, step);
     if (type === "ByteLevel") continue; // moves offsets only
@@ -88,13 +88,13 @@ function readTemplate(file: JsonFile): string | undefined {
 }
 
 /** The steps of a component that may be absent, one step, or a Sequence of steps. */
-function stepsOf(file: JsonFile, component: unknown, list: string): readonly JsonObject[] {
+export function stepsOf(file: JsonFile, component: unknown, list: string): readonly JsonObject[] {
   if (component === undefined || component === null) return [];
   const step = file.object(component, list);
   if (step.type !== "Sequence") return [step];
   return file.array(step[list], list).map((inner) => file.object(inner, `a step of ${list}`));
 }
 
-function typeOf(file: JsonFile, component: unknown): string {
+export function typeOf(file: JsonFile, component: unknown): string {
   return file.string(file.object(component, "a component").type, "the type of a component");
 }

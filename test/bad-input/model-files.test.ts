@@ -93,9 +93,9 @@ describe("a directory of safetensors", () => {
       "of another architecture",
       {
         edit: ({ config }) =>
-          void Object.assign(config, { model_type: "llama", architectures: ["LlamaForCausalLM"] }),
+          void Object.assign(config, { model_type: "qwen2", architectures: ["Qwen2ForCausalLM"] }),
       },
-      /unsupported: .*architecture llama \/ LlamaForCausalLM$/,
+      /unsupported: .*architecture qwen2 \/ Qwen2ForCausalLM$/,
     ],
     [
       "with more layers in config.json than it has",
@@ -112,7 +112,7 @@ describe("a directory of safetensors", () => {
   });
 
   it("says what architectures there are", async () => {
-    const model = await edited(({ config }) => void (config["model_type"] = "gpt2"));
+    const model = await edited(({ config }) => void (config["model_type"] = "qwen2"));
     const { err } = await openAndRun(model);
     expect(err).toContain("philab runs Phi-1, Phi-1.5 and Phi-2");
   });

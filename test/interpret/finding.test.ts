@@ -60,12 +60,20 @@ async function finding(): Promise<Finding> {
 }
 
 describe("a finding", () => {
+  /** No model is chosen: the finding names its own. */
+  const own = {
+    get cwd() {
+      return folder;
+    },
+    env: { PHILAB_MODEL: "" },
+  };
+
   it("that was saved and read replays to the same bits", async () => {
     const path = join(folder, "a.json");
     await saveFinding(await finding(), path);
     const replay = await replayFinding(phi, await readFinding(path));
     expect(replay).toMatchObject({ passed: true, bits: "same", difference: 0 });
-    const ran = await philab(["replay", path, "--json"], { cwd: folder });
+    const ran = await philab(["replay", path, "--json"], own);
     expect(ran.exit).toBe(0);
     expect(json(ran)).toMatchObject({ passed: true, bits: "same" });
   });
@@ -77,7 +85,7 @@ describe("a finding", () => {
     expect((await replayFinding(phi, wrong)).passed).toBe(false);
     const path = join(folder, "wrong.json");
     await saveFinding(wrong, path);
-    const { exit, err } = await philab(["replay", path], { cwd: folder });
+    const { exit, err } = await philab(["replay", path], own);
     expect(exit).toBe(3);
     expect(err).toMatch(/does not hold/);
     const metric = { kind: "logit", token: 1 } as const;
