@@ -9,7 +9,7 @@
  */
 import { LabError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
-import type { PhiConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/model-config.ts";
 import type { HookPoint } from "../model/hook-points.ts";
 import { resolveOneHook, tailOf } from "../model/hooks/names.ts";
 
@@ -50,7 +50,7 @@ export function encoderRow({ encoder, sizes }: Dictionary, latent: number): Floa
  *
  * @throws LabError `bad_input` for a hook that the model does not have, and for one whose values are not rows of a width
  */
-export function hookOf(name: string, config: PhiConfig): { hook: HookPoint; width: number } {
+export function hookOf(name: string, config: ModelConfig): { hook: HookPoint; width: number } {
   const hook = resolveOneHook(name, config);
   const tail = tailOf(hook, config);
   if (tail === "pattern" || tail.length !== 1)
@@ -67,7 +67,7 @@ export function hookOf(name: string, config: PhiConfig): { hook: HookPoint; widt
  */
 export function assertFits(
   { input, output, sizes }: Dictionary,
-  config: PhiConfig,
+  config: ModelConfig,
   { hook }: { hook?: string | undefined } = {},
 ): void {
   for (const [point, width] of [

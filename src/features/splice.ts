@@ -4,7 +4,7 @@
  */
 import type { Capture } from "../model/hooks/capture.ts";
 import type { Edit } from "../model/hooks/edits.ts";
-import type { PhiConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model/model-config.ts";
 import { add, sub } from "../tensor/ops/index.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { assertFits } from "./dictionary.ts";
@@ -27,7 +27,7 @@ export interface Splice {
 /** @throws LabError `bad_input` for a dictionary of another model */
 export function splice(
   loaded: LoadedDictionary,
-  config: PhiConfig,
+  config: ModelConfig,
   { errorTerm = false, change }: SpliceOptions = {},
 ): Splice {
   const { dictionary } = loaded;
