@@ -1,6 +1,6 @@
 /** Every command, in the order and groups of `philab --help`. A command's file is imported when it is called. */
 import type { CommandGroup } from "./command.ts";
-import { SAE_COMMANDS } from "./sae-commands.ts";
+import { INSIDE_FAMILIES } from "./inside-commands.ts";
 import { SAFETY_COMMANDS } from "./safety-commands.ts";
 
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
@@ -67,11 +67,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: "what kind of head each one is, and which work together",
         load: async () => (await import("./commands/heads.ts")).command,
       },
-      {
-        name: "sae",
-        summary: "features: sparse autoencoders and transcoders",
-        commands: SAE_COMMANDS,
-      },
+      ...INSIDE_FAMILIES,
       {
         name: "steer",
         summary: "a direction in the stream, and what adding it does",

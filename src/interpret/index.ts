@@ -44,6 +44,32 @@ export {
   type AnsweredPrompt,
   type HeadAt,
 } from "./ablation.ts";
+export { CircuitModel } from "./circuit/circuit-model.ts";
+export {
+  acdc,
+  auroc,
+  checkCircuit,
+  pruneCircuit,
+  strongestEdges,
+  type AcdcOptions,
+  type CircuitCheck,
+} from "./circuit/discover.ts";
+export {
+  EDGE_METHODS,
+  edgeEffects,
+  patchPath,
+  type EdgeMethod,
+  type EdgeOptions,
+} from "./circuit/edges.ts";
+export { edgesOf, listEdges, readCircuit, saveCircuit, type CircuitFile } from "./circuit/file.ts";
+export {
+  circuitGraph,
+  connected,
+  edgeName,
+  edgeOf,
+  nodesOf,
+  type CircuitGraph,
+} from "./circuit/graph.ts";
 export { patchSweep, type PatchedValue, type PatchOptions, type PatchSweep } from "./patching.ts";
 export { HEAD_SITES, PATCH_SITES, type PatchedAxes, type PatchSite } from "./sites.ts";
 export {

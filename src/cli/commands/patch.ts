@@ -1,27 +1,22 @@
 /** `philab patch`: which inner values carry an answer. */
 import { z } from "zod";
-import { LabError } from "../../base/errors.ts";
 import { formatNumber, formatTable } from "../../base/format.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import {
-  alignPrompts,
-  createTask,
   METRICS,
   PATCH_SITES,
   patchSweep,
   TASK_NAMES,
   type PatchSweep,
-  type TaskPair,
 } from "../../interpret/index.ts";
-import { answerToken, tokenName } from "../../interpret/answers.ts";
+import { tokenName } from "../../interpret/answers.ts";
 import { patchPage } from "../../interpret/pages/patch-page.ts";
 import { defineCommand } from "../command.ts";
 import { FLAGS, flags } from "../flags.ts";
 import { ANSWER_OPTIONS, pageFacts, writePage } from "../inspect.ts";
 import { estimateSweep, type EstimatedSweep } from "../patch-estimate.ts";
 import { openModel, provenance } from "../open-model.ts";
-
-type Pair = Pick<TaskPair, "clean" | "corrupted" | "right" | "wrong">;
+import { pairsOf, type Pair } from "../pairs.ts";
 
 export const command = defineCommand({
   description:
@@ -142,51 +137,6 @@ export const command = defineCommand({
     );
   },
 });
-
-/** The pairs of a task, or the one that was typed. */
-function pairsOf(
-  {
-    args,
-    options,
-    settings,
-  }: {
-    args: { clean?: string | undefined; corrupted?: string | undefined };
-    options: {
-      task?: string | undefined;
-      limit: number;
-      answer?: string | undefined;
-      against?: string | undefined;
-    };
-    settings: { seed: number };
-  },
-  model: LanguageModel,
-): Pair[] {
-  const { clean, corrupted } = args;
-  const { task, limit, answer, against } = options;
-  if (task !== undefined) {
-    if (clean !== undefined)
-      throw new LabError("bad_input", "both prompts and a task were given", {
-        hint: "Give one of them.",
-      });
-    const drawn = createTask(model, task, { count: limit, seed: settings.seed, sameLength: true });
-    return [...drawn.pairs];
-  }
-  if (clean === undefined || corrupted === undefined)
-    throw new LabError("bad_input", "a clean and a corrupted prompt are needed", {
-      hint: "Give both, or a task: philab patch --task ioi-classic",
-    });
-  if (answer === undefined || against === undefined)
-    throw new LabError("bad_input", "no answers were given", {
-      hint: "Add --answer ' Mary' --against ' John'.",
-    });
-  return [
-    {
-      ...alignPrompts(model.tokenizer, clean, corrupted),
-      right: [answerToken(model, clean, answer)],
-      wrong: [answerToken(model, clean, against)],
-    },
-  ];
-}
 
 const SHOWN = 8;
 

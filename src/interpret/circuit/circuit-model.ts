@@ -1,0 +1,213 @@
+/** A model whose edges can be ablated, each alone or in any set, and differentiated with respect to. */
+import { LabError } from "../../base/errors.ts";
+import type { LanguageModel } from "../../generate/language-model.ts";
+import type { PhiConfig } from "../../model/config.ts";
+import { requirePhi } from "../../model/model-config.ts";
+import { Graph } from "../../tensor/graph.ts";
+import { circuitGraph, type CircuitGraph } from "./graph.ts";
+import { circuitNodes, recordCircuitPass, type PassShape, type RecordedPass } from "./pass.ts";
+import { loadCircuitWeights, type CircuitWeights } from "./weights.ts";
+
+/** Bytes that the values of variants computed together take, about. */
+const BATCH_BYTES = 2 ** 27;
+const MAX_VARIANTS = 64;
+/** Graphs that are kept, the ones used last. */
+const KEPT_GRAPHS = 3;
+
+export class CircuitModel implements Disposable {
+  readonly graph: CircuitGraph;
+  readonly model: LanguageModel;
+  readonly config: PhiConfig;
+  readonly #weights: CircuitWeights;
+  readonly #passes = new Map<string, { graph: Graph; pass: RecordedPass }>();
+
+  private constructor(model: LanguageModel, weights: CircuitWeights) {
+    this.model = model;
+    this.config = requirePhi(model.config, "circuits");
+    this.graph = circuitGraph(this.config);
+    this.#weights = weights;
+  }
+
+  /** Reads the weights once more, in f32. Throws `out_of_memory` where they do not fit, `unsupported` for what is no Phi. */
+  static async open(model: LanguageModel): Promise<CircuitModel> {
+    return new CircuitModel(model, await loadCircuitWeights(model));
+  }
+
+  /** The stream of a text before the first block, `[T, D]`. */
+  embeddings(ids: readonly number[]): Float32Array {
+    const { width, vocabSize, contextLength } = this.config;
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+    if (wrong !== undefined || ids.length === 0)
+      throw new LabError(
+        "bad_input",
+        wrong === undefined ? "an empty prompt" : `there is no token ${wrong}`,
+      );
+    if (ids.length > contextLength)
+      throw new LabError("too_long", `${ids.length} tokens; the context holds ${contextLength}`);
+    const values = new Float32Array(ids.length * width);
+    ids.forEach((id, t) => {
+      values.set(this.#weights.embedding.subarray(id * width, (id + 1) * width), t * width);
+    });
+    return values;
+  }
+
+  /** What every source writes in a run of a text, `[S, T, D]`. */
+  async sources(ids: readonly number[]): Promise<Float32Array> {
+    return this.#inTurn(async () => {
+      const { graph, pass } = this.#recorded({ variants: 1, length: ids.length, edges: "plain" });
+      pass.start.write(this.embeddings(ids));
+      await graph.compute();
+      const parts = pass.written.map((tensor) => tensor.read());
+      const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+      let offset = 0;
+      for (const part of parts) {
+        all.set(part, offset);
+        offset += part.length;
+      }
+      return all;
+    });
+  }
+
+  /**
+   * Logits `[V]` after a text for each set of edges: those that are kept carry what this run gives, the others `base`.
+   *
+   * @param options.base - another value of every source, `[S, T, D]`
+   * @param options.kept - of each variant one value for each edge, 0 where it is ablated
+   */
+  async logits(
+    ids: readonly number[],
+    {
+      base,
+      kept,
+      signal,
+    }: { base: Float32Array; kept: readonly Uint8Array[]; signal?: AbortSignal | undefined },
+  ): Promise<Float32Array[]> {
+    const { variants: most } = this.#shape(ids.length);
+    const variants = Math.min(most, kept.length);
+    const { vocabSize } = this.config;
+    const found: Float32Array[] = [];
+    const start = this.embeddings(ids);
+    for (let first = 0; first < kept.length; first += variants) {
+      signal?.throwIfAborted();
+      const part = Array.from(
+        { length: variants },
+        (_, i) => kept[Math.min(first + i, kept.length - 1)] as Uint8Array,
+      );
+      const values = await this.#inTurn(async () => {
+        const { graph, pass } = this.#recorded({ variants, length: ids.length, edges: "ablated" });
+        pass.start.write(repeated(start, variants));
+        pass.base?.write(base);
+        this.#writeMasks(pass, part);
+        await graph.compute();
+        return pass.logits.read();
+      });
+      for (let i = 0; i < variants && first + i < kept.length; i++)
+        found.push(values.slice(i * vocabSize, (i + 1) * vocabSize));
+    }
+    return found;
+  }
+
+  /** What every source writes, `[S, T, D]`, where the edges that are not kept carry `base`. */
+  async ablatedSources(
+    ids: readonly number[],
+    { base, kept }: { base: Float32Array; kept: Uint8Array },
+  ): Promise<Float32Array> {
+    return this.#inTurn(async () => {
+      const { graph, pass } = this.#recorded({ variants: 1, length: ids.length, edges: "ablated" });
+      pass.start.write(this.embeddings(ids));
+      pass.base?.write(base);
+      this.#writeMasks(pass, [kept]);
+      await graph.compute();
+      const all = new Float32Array(base.length);
+      let offset = 0;
+      for (const tensor of pass.written) {
+        const part = tensor.read();
+        all.set(part, offset);
+        offset += part.length;
+      }
+      return all;
+    });
+  }
+
+  /** A graph of one's own around a pass; `work` gets the engine for itself. */
+  async withPass<T>(
+    shape: PassShape,
+    work: (graph: Graph, pass: RecordedPass) => Promise<T>,
+  ): Promise<T> {
+    return this.#inTurn(async () => {
+      using graph = new Graph(this.model.backend, {
+        maxNodes: 4 * circuitNodes(this.config),
+      });
+      return await work(graph, this.#record(graph, shape));
+    });
+  }
+
+  #record(graph: Graph, shape: PassShape): RecordedPass {
+    const given = { weights: this.#weights, config: this.config, sources: this.graph };
+    return recordCircuitPass(graph, given, shape);
+  }
+
+  #recorded(shape: PassShape): { graph: Graph; pass: RecordedPass } {
+    const key = Object.values(shape).join(" ");
+    const kept = this.#passes.get(key);
+    if (kept !== undefined) {
+      this.#passes.delete(key);
+      this.#passes.set(key, kept);
+      return kept;
+    }
+    const [oldest] = this.#passes.keys();
+    if (this.#passes.size >= KEPT_GRAPHS && oldest !== undefined) this.#drop(oldest);
+    const graph = new Graph(this.model.backend, { maxNodes: circuitNodes(this.config) });
+    const pass = this.#record(graph, shape);
+    graph.output(pass.logits, ...(shape.variants === 1 ? pass.written : []));
+    graph.allocate();
+    pass.prepare();
+    const recorded = { graph, pass };
+    this.#passes.set(key, recorded);
+    return recorded;
+  }
+
+  #writeMasks({ masks }: RecordedPass, kept: readonly Uint8Array[]): void {
+    let next = 0;
+    for (const tensor of masks) {
+      const [, count = 0, sources = 0] = tensor.shape;
+      const values = new Float32Array(tensor.size);
+      kept.forEach((own, variant) => {
+        for (let g = 0; g < count; g++) {
+          const start = this.graph.targets[next + g]?.start ?? 0;
+          for (let s = 0; s < sources; s++)
+            values[(variant * count + g) * sources + s] = own[start + s] === 0 ? 1 : 0;
+        }
+      });
+      tensor.write(values);
+      next += count;
+    }
+  }
+
+  #shape(length: number): { variants: number } {
+    const { width, heads } = this.config;
+    const values = 6 * this.graph.sources.length + 24 * heads;
+    const bytes = 4 * length * width * values;
+    return { variants: Math.max(1, Math.min(MAX_VARIANTS, Math.floor(BATCH_BYTES / bytes))) };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.model.runnerFor().lend(work);
+  }
+
+  #drop(key: string): void {
+    this.#passes.get(key)?.graph[Symbol.dispose]();
+    this.#passes.delete(key);
+  }
+
+  [Symbol.dispose](): void {
+    for (const key of [...this.#passes.keys()]) this.#drop(key);
+    this.#weights[Symbol.dispose]();
+  }
+}
+
+function repeated(values: Float32Array, times: number): Float32Array {
+  const result = new Float32Array(values.length * times);
+  for (let i = 0; i < times; i++) result.set(values, i * values.length);
+  return result;
+}

@@ -1,0 +1,211 @@
+/**
+ * What single edges do: patched in earnest, or estimated from gradients.
+ *
+ *   exact     metric(clean run in which one edge carries what the corrupted run gives) − metric(clean run)
+ *   eap       Σ (corrupted_u − clean_u) · ∂metric/∂x_v, in the clean run (Syed et al. 2023, arXiv 2310.10348)
+ *   eap-ig    the same with the mean gradient between the embeddings of both prompts (Hanna et al. 2024, arXiv 2403.17806)
+ *
+ * Positive values raise the metric when the edge is corrupted, negative ones lower it. Paths: Wang et al. 2022, arXiv 2211.00593.
+ */
+import { LabError } from "../../base/errors.ts";
+import { gradients } from "../../tensor/autograd/gradients.ts";
+import {
+  contiguous,
+  matmulTransposed,
+  mul,
+  reshape,
+  slice,
+  sumAll,
+} from "../../tensor/ops/index.ts";
+import { measure, type MetricName } from "../metric.ts";
+import type { TaskPair } from "../tasks/task.ts";
+import type { CircuitModel } from "./circuit-model.ts";
+import { edgeOf } from "./graph.ts";
+
+export type Pair = Pick<TaskPair, "clean" | "corrupted" | "right" | "wrong">;
+
+export const EDGE_METHODS = ["eap-ig", "eap", "exact"] as const;
+export type EdgeMethod = (typeof EDGE_METHODS)[number];
+
+export interface EdgeOptions {
+  method?: EdgeMethod;
+  /** Of `eap-ig`. */
+  steps?: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * The change of the logit difference by each edge, mean over the pairs, in the order of `circuit.graph`.
+ *
+ * @throws LabError `bad_input` for pairs of unequal lengths
+ */
+export async function edgeEffects(
+  circuit: CircuitModel,
+  pairs: readonly Pair[],
+  { method = "eap-ig", steps = 5, signal, onProgress }: EdgeOptions = {},
+): Promise<Float64Array> {
+  checkPairs(pairs);
+  const sum = new Float64Array(circuit.graph.edges);
+  for (const [i, pair] of pairs.entries()) {
+    signal?.throwIfAborted();
+    const found =
+      method === "exact"
+        ? await patchedEdges(circuit, pair, signal)
+        : await estimatedEdges(circuit, pair, method === "eap" ? 1 : steps, method === "eap");
+    found.forEach((value, edge) => (sum[edge] = (sum[edge] as number) + value / pairs.length));
+    onProgress?.(i + 1, pairs.length);
+  }
+  return sum;
+}
+
+export function checkPairs(pairs: readonly Pair[]): void {
+  if (pairs.length === 0) throw new LabError("bad_input", "no pairs of prompts are given");
+  for (const { clean, corrupted } of pairs)
+    if (clean.length !== corrupted.length)
+      throw new LabError("bad_input", `a pair of ${clean.length} and ${corrupted.length} tokens`, {
+        hint: "An edge carries values between equal positions; `alignPrompts` shows the tokens.",
+      });
+}
+
+async function patchedEdges(
+  circuit: CircuitModel,
+  pair: Pair,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  const { edges } = circuit.graph;
+  const base = await circuit.sources(pair.corrupted);
+  const whole = new Uint8Array(edges).fill(1);
+  const without = (edge: number): Uint8Array => {
+    const kept = whole.slice();
+    kept[edge] = 0;
+    return kept;
+  };
+  const kept = [whole, ...Array.from({ length: edges }, (_, edge) => without(edge))];
+  const logits = await circuit.logits(pair.clean, { base, kept, signal });
+  const [clean = NaN, ...patched] = logits.map((own) => measure(own, pair));
+  return Float64Array.from(patched, (value) => value - clean);
+}
+
+async function estimatedEdges(
+  circuit: CircuitModel,
+  { clean, corrupted, right, wrong }: Pair,
+  steps: number,
+  atClean: boolean,
+): Promise<Float64Array> {
+  const { graph: known, config } = circuit;
+  const { width, vocabSize } = config;
+  const length = clean.length;
+  const [from, to] = [await circuit.sources(corrupted), await circuit.sources(clean)];
+  const change = from.map((value, i) => value - (to[i] as number)); // [S, T, D]
+  const starts = new Float32Array(steps * length * width);
+  for (let step = 0; step < steps; step++) {
+    const share = atClean ? 1 : (step + 0.5) / steps;
+    // The first source is the embedding.
+    for (let i = 0; i < length * width; i++)
+      starts[step * length * width + i] = (from[i] as number) - share * (change[i] as number);
+  }
+  return circuit.withPass({ variants: steps, length, edges: "apart" }, async (graph, pass) => {
+    const weights = graph.input("f32", [vocabSize], "metric");
+    const changes = graph.input("f32", [known.sources.length, length * width], "change");
+    const slopes = gradients(sumAll(mul(pass.logits, weights)), pass.read);
+    let next = 0;
+    const scores = slopes.map((slope) => {
+      const count = slope.dim(1);
+      const { sources = 0 } = known.targets[next] ?? {};
+      next += count;
+      const earlier = slice(changes, { axis: 0, start: 0, length: sources }); // [S, T·D]
+      return matmulTransposed(reshape(contiguous(slope), [steps * count, -1]), earlier); // [B·G, S]
+    });
+    graph.output(...scores);
+    graph.allocate();
+    pass.prepare();
+    pass.start.write(starts);
+    changes.write(change);
+    weights.write(differenceOf(vocabSize, { right, wrong }));
+    await graph.compute();
+    const result = new Float64Array(known.edges);
+    next = 0;
+    for (const tensor of scores) {
+      const values = tensor.read();
+      const sources = tensor.dim(1);
+      const count = tensor.dim(0) / steps;
+      for (let row = 0; row < tensor.dim(0); row++) {
+        const { start = 0 } = known.targets[next + (row % count)] ?? {};
+        for (let s = 0; s < sources; s++)
+          result[start + s] =
+            (result[start + s] as number) + (values[row * sources + s] as number) / steps;
+      }
+      next += count;
+    }
+    return result;
+  });
+}
+
+/** What the logits are weighed with: the mean of the right tokens less that of the wrong ones. */
+function differenceOf(
+  vocabSize: number,
+  { right, wrong }: Pick<Pair, "right" | "wrong">,
+): Float32Array {
+  const weights = new Float32Array(vocabSize);
+  for (const id of right) weights[id] = (weights[id] as number) + 1 / right.length;
+  for (const id of wrong) weights[id] = (weights[id] as number) - 1 / wrong.length;
+  return weights;
+}
+
+/**
+ * The change of the metric where what the corrupted run gives goes along one path only: the first edge carries it, what that
+ * makes of its target goes along the second, and so on; everything else is as in the clean run.
+ *
+ * @param path - names of edges, each from what the one before leads to: `a0.h1->a1.h0<k>`, `a1.h0->logits`
+ */
+export async function patchPath(
+  circuit: CircuitModel,
+  pair: Pair,
+  path: readonly string[],
+  { metric = "logit_diff" }: { metric?: MetricName } = {},
+): Promise<number> {
+  checkPairs([pair]);
+  const { graph } = circuit;
+  const edges = path.map((name) => edgeOf(graph, name));
+  assertPath(path);
+  const [clean, corrupted] = [
+    await circuit.sources(pair.clean),
+    await circuit.sources(pair.corrupted),
+  ];
+  const size = clean.length / graph.sources.length;
+  const base = clean.slice();
+  const put = (source: string, values: Float32Array): void => {
+    const at = graph.sources.indexOf(source) * size;
+    base.set(values.subarray(at, at + size), at);
+  };
+  const [first = ""] = path;
+  put(first.split("->")[0] as string, corrupted);
+  const whole = new Uint8Array(graph.edges).fill(1);
+  const only = (edge: number): Uint8Array => {
+    const kept = whole.slice();
+    kept[edge] = 0;
+    return kept;
+  };
+  for (const [i, edge] of edges.slice(0, -1).entries()) {
+    const made = await circuit.ablatedSources(pair.clean, { base, kept: only(edge) });
+    put(path[i + 1]?.split("->")[0] as string, made);
+  }
+  const kept = [only(edges.at(-1) as number), whole];
+  const [patched, alone] = await circuit.logits(pair.clean, { base, kept });
+  return (
+    measure(patched as Float32Array, pair, metric) - measure(alone as Float32Array, pair, metric)
+  );
+}
+
+function assertPath(path: readonly string[]): void {
+  if (path.length === 0) throw new LabError("bad_input", "a path of no edges");
+  for (const [i, name] of path.entries()) {
+    const [, to = ""] = name.split("->");
+    const [next] = path[i + 1]?.split("->") ?? ["logits"];
+    if (to.replace(/<.>$/, "") !== next)
+      throw new LabError("bad_input", `${name} does not lead to ${next}`, {
+        hint: "A path ends at the logits, and each edge begins where the one before ends.",
+      });
+  }
+}
