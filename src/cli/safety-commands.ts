@@ -23,6 +23,11 @@ export const SAFETY_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/safety-direction.ts")).command,
   },
   {
+    name: "steer",
+    summary: "a control vector at several strengths: what it does and costs",
+    load: async () => (await import("./commands/safety-steer.ts")).command,
+  },
+  {
     name: "redteam",
     summary: "attack a model of yours, and see what it gives in to",
     load: async () => (await import("./commands/safety-redteam.ts")).command,

@@ -1,10 +1,11 @@
 /** A direction taken out as the model runs, and out of its weights. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
+import { writeControlVector } from "../../src/safety/directions/control-vector.ts";
 import { ablation, addition, orthogonalize } from "../../src/safety/directions/direction.ts";
 import { behaviourScore } from "../../src/safety/directions/select.ts";
 import { fixture, maxDifference } from "../support/golden.ts";
@@ -70,10 +71,41 @@ it("a behaviour's score is the log odds of the tokens that begin it", () => {
   expect(behaviourScore(Float32Array.from([1000, 1000]), [0])).toBeCloseTo(0, 6);
 });
 
+describe("philab safety steer", () => {
+  it("adds a control vector at several strengths, beside random ones, and prints no prompt", async () => {
+    const values = Float32Array.from({ length: 160 }, (_, i) => Math.sin(i));
+    await writeControlVector(path.join(folder, "vector.gguf"), new Map([[2, values]]));
+    await writeFile(path.join(folder, "up.txt"), "Instruct: Name a tangerine.\\nOutput:\n");
+    await writeFile(path.join(folder, "down.txt"), "Instruct: Name a walnut.\\nOutput:\n");
+    const sides = ["--positive", "up.txt", "--negative", "down.txt", "--texts", "down.txt"];
+    const argv = ["safety", "steer", "--vector", "vector.gguf", ...sides, "-n", "2"];
+    const ran = await philab([...argv, "--strength=-1,0,1", "--out", "steer.html", "--json"], {
+      cwd: folder,
+    });
+    expect(ran.exit, ran.err).toBe(0);
+    const { steered, control } = json(ran) as Record<
+      string,
+      { strength: number; divergence: number; loss: number; negative: object }[]
+    >;
+    expect(steered?.map(({ strength }) => strength)).toEqual([-1, 0, 1]);
+    expect(steered?.[1]).toEqual(control?.[1]);
+    expect(steered?.[1]?.divergence).toBeCloseTo(0, 9);
+    for (const doses of [steered, control])
+      for (const place of [0, 2]) expect(doses?.[place]?.divergence).toBeGreaterThan(1e-3);
+    expect(steered?.[2]?.negative).not.toEqual(control?.[2]?.negative);
+    expect(ran.out + ran.err).not.toMatch(/tangerine|walnut/);
+    expect(await readFile(path.join(folder, "steer.html"), "utf8")).not.toMatch(/tangerine|walnut/);
+    const missing = await philab(["safety", "steer"], { cwd: folder });
+    expect([missing.exit, missing.err]).toEqual([
+      2,
+      expect.stringMatching(/both sides are needed/),
+    ]);
+  });
+});
+
 describe("philab safety direction", () => {
   const NOUNS = ["store", "park", "school", "river", "garden", "station"];
   const file = async (name: string, of: (noun: string) => string): Promise<void> => {
-    const { writeFile } = await import("node:fs/promises");
     await writeFile(path.join(folder, name), NOUNS.map(of).join("\n"));
   };
 

@@ -1,5 +1,4 @@
 /** `philab safety direction`: the direction that a behaviour goes by, and a model without it. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
@@ -12,6 +11,7 @@ import { selectDirection, tryDirection, type Candidate } from "../../safety/dire
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
 import { openModel, provenance } from "../open-model.ts";
+import { linesOf } from "../prompt-lines.ts";
 
 const list = (what: string) =>
   z.string().min(1).optional().describe(what).meta({ placeholder: "path" });
@@ -65,7 +65,7 @@ export const command = defineCommand({
   async run(context) {
     const { options, settings, output, signal, cwd, commandLine } = context;
     const [positive, negative] = await Promise.all(
-      [options.positive, options.negative].map((name) => linesOf(name, cwd)),
+      [options.positive, options.negative].map((name) => bothSides(name, cwd)),
     );
     if (positive === undefined || negative === undefined)
       throw new LabError("internal", "two lists of prompts");
@@ -173,15 +173,12 @@ function summary({
   return refused === undefined ? found : { ...found, refused };
 }
 
-async function linesOf(name: string | undefined, cwd: string): Promise<string[]> {
+async function bothSides(name: string | undefined, cwd: string): Promise<string[]> {
   if (name === undefined)
     throw new LabError("bad_input", "a direction needs prompts on both sides", {
       hint: "Give --positive FILE --negative FILE, a prompt in each line.",
     });
-  const text = await readFile(path.resolve(cwd, name), "utf8").catch((error: unknown) => {
-    throw LabError.from(error);
-  });
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const lines = await linesOf(name, cwd);
   if (lines.length < 2)
     throw new LabError(
       "bad_input",
@@ -190,5 +187,5 @@ async function linesOf(name: string | undefined, cwd: string): Promise<string[]>
         hint: "Some are read, the others try what was read.",
       },
     );
-  return lines.map((line) => line.replaceAll("\\n", "\n"));
+  return lines;
 }

@@ -205,7 +205,7 @@ async function differences(
 }
 
 /** Logits of the token after each prompt. */
-async function nextLogits(
+export async function nextLogits(
   model: LanguageModel,
   prompts: readonly string[],
   edits: readonly Edit[],
