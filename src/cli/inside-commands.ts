@@ -13,6 +13,11 @@ const CIRCUIT_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/circuit-prune.ts")).command,
   },
   {
+    name: "graph",
+    summary: "how features of a prompt make its answer",
+    load: async () => (await import("./commands/circuit-graph.ts")).command,
+  },
+  {
     name: "check",
     summary: "whether a circuit does what it is said to do",
     load: async () => (await import("./commands/circuit-check.ts")).command,
@@ -29,6 +34,11 @@ const SAE_COMMANDS: readonly CommandEntry[] = [
     name: "eval",
     summary: "what a dictionary keeps of a model",
     load: async () => (await import("./commands/sae-eval.ts")).command,
+  },
+  {
+    name: "features",
+    summary: "what single features stand for, and what adding one does",
+    load: async () => (await import("./commands/sae-features.ts")).command,
   },
 ];
 

@@ -16,8 +16,8 @@ const data = path.join(PACKAGE_ROOT, "docs", "interpret");
 
 const TRAIN = [
   ...["sae", "train", "--data", data, "--hook", "blocks.1.hook_resid_post", "--k", "8"],
-  ...["--training-tokens", "4096", "--train-batch-size-tokens", "256", "--round-tokens", "1024"],
-  ...["--expansion-factor", "1", "--context-size", "32", "--eval-tokens", "300", "--val-size", "2"],
+  ...["--training-tokens", "2048", "--train-batch-size-tokens", "256", "--round-tokens", "1024"],
+  ...["--expansion-factor", "1", "--context-size", "32", "--eval-tokens", "150", "--val-size", "2"],
 ];
 
 describe("philab sae", () => {
@@ -26,7 +26,7 @@ describe("philab sae", () => {
     expect(trained.exit, trained.err).toBe(0);
     const result = json(trained);
     expect(result).toMatchObject({ path: path.join(cwd, "own"), l0: 8 });
-    expect(trained.err).toMatch(/step 16: l0 8, explained variance 0\.\d+/);
+    expect(trained.err).toMatch(/step 8: l0 8, explained variance 0\.\d+/);
     expect(readFileSync(path.join(cwd, "own", "README.md"), "utf8")).toContain("PCA");
     const page = readFileSync(String(result["page"]), "utf8");
     expect(page).toMatch(/^<!doctype html>/);
@@ -43,7 +43,7 @@ describe("philab sae", () => {
       "--json",
     );
     expect(measured.exit, measured.err).toBe(0);
-    expect(json(measured)).toMatchObject({ l0: 8, tokens: 200, hook: "blocks.1.hook_resid_post" });
+    expect(json(measured)).toMatchObject({ l0: 8, tokens: 100, hook: "blocks.1.hook_resid_post" });
 
     const elsewhere = await philab("sae", "eval", "own", "--data", data, "--hook", "resid_post0");
     expect(elsewhere.exit).toBe(2);
@@ -51,6 +51,38 @@ describe("philab sae", () => {
       "the dictionary is of blocks.1.hook_resid_post, not of blocks.0",
     );
     expect(existsSync(path.join(cwd, "own", "cfg.json"))).toBe(true);
+  });
+
+  it("shows features on a page, and what adding one does", async () => {
+    const shown = await philab(
+      ...["sae", "features", "own", "--data", data, "--read-tokens", "400", "--limit", "3"],
+      ...["--steer", "Once upon a time", "--max-tokens", "4", "--out", "features.html", "--json"],
+    );
+    expect(shown.exit, shown.err).toBe(0);
+    const { features, steered } = json(shown) as { features: unknown[]; steered: unknown[] };
+    expect([features.length, steered.length]).toEqual([3, 3]);
+    const page = readFileSync(path.join(cwd, "features.html"), "utf8");
+    expect(page).toMatch(/Feature \d+/);
+    expect(page).not.toMatch(/(src|href)="?https?:/);
+  });
+
+  it("trains a transcoder, of which philab circuit graph makes a page and Neuronpedia's JSON", async () => {
+    const hook = ["--hook", "blocks.1.hook_mlp_out", "--transcoder", "--out", "coder"];
+    const trained = await philab(...TRAIN, ...hook, "--training-tokens", "1024");
+    expect(trained.exit, trained.err).toBe(0);
+    const made = await philab(
+      ...["circuit", "graph", "Once upon a", "--transcoders", "coder", "--interventions", "2"],
+      ...["--graph", "graph.json", "--out", "graph.html", "--json"],
+    );
+    expect(made.exit, made.err).toBe(0);
+    expect(json(made)).toMatchObject({ graph: path.join(cwd, "graph.json") });
+    const graph = JSON.parse(readFileSync(path.join(cwd, "graph.json"), "utf8")) as {
+      nodes: unknown[];
+    };
+    expect(graph.nodes.length).toBeGreaterThan(3);
+    expect(readFileSync(path.join(cwd, "graph.html"), "utf8")).toContain("Interventions");
+    const wrong = await philab("circuit", "graph", "Once", "--transcoders", "own");
+    expect(wrong.err).toContain("is no transcoder of an MLP");
   });
 
   it("refuses a dictionary of another model, and texts that are none", async () => {

@@ -1,0 +1,175 @@
+/** `philab sae features`: what single features of a dictionary stand for. */
+import path from "node:path";
+import { z } from "zod";
+import { LabError } from "../../base/errors.ts";
+import { formatNumber, formatPercent, formatTable } from "../../base/format.ts";
+import { visibleLine } from "../../base/terminal.ts";
+import {
+  featureDossiers,
+  steerAtRandom,
+  steerByFeature,
+  type Dossier,
+} from "../../features/dossiers.ts";
+import { featuresPage } from "../../features/pages/features-page.ts";
+import { readDictionary } from "../../features/sae-lens.ts";
+import { tokenName } from "../../interpret/answers.ts";
+import type { LanguageModel } from "../../generate/language-model.ts";
+import type { Dictionary } from "../../features/dictionary.ts";
+import { defineCommand } from "../command.ts";
+import { readSequences } from "../features.ts";
+import { FLAGS, flags } from "../flags.ts";
+import { pageFacts, writePage } from "../inspect.ts";
+import { openModel, provenance } from "../open-model.ts";
+
+export const command = defineCommand({
+  description:
+    "Says of features where in texts they fire most, for how many tokens, which next tokens they promote, and which other features point the same way; with --steer also what a prompt becomes when one is added, beside a random direction as long.",
+  arguments: {
+    dictionary: z.string().describe("a folder with cfg.json and sae_weights.safetensors"),
+  },
+  options: {
+    ...flags("model", "mode", "device", "threads", "data", "seed", "out"),
+    feature: z
+      .array(z.int().min(0))
+      .min(1)
+      .optional()
+      .describe("which; by default those that fire most, for at most a tenth of the tokens")
+      .meta({ placeholder: "0,3-5" }),
+    limit: FLAGS.limit.default(12),
+    readTokens: z
+      .int()
+      .min(2)
+      .default(20_000)
+      .describe("tokens of the texts to read at most")
+      .meta({ placeholder: "count" }),
+    steer: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("a prompt that is continued with the first feature added")
+      .meta({ verbatim: true, placeholder: "prompt" }),
+    strength: z
+      .number()
+      .optional()
+      .describe("how much of it; by default its largest activation")
+      .meta({ placeholder: "number" }),
+    maxTokens: FLAGS.maxTokens.default(24),
+  },
+  examples: [
+    {
+      command: "philab sae features ./my-sae --data texts.jsonl --out features.html",
+      does: "a page of features",
+    },
+    {
+      command:
+        'philab sae features ./my-sae --data texts.jsonl --feature 17 --steer "Once upon a time"',
+      does: "one feature, and what adding it does",
+    },
+  ],
+  async run(context) {
+    const { args, options, settings, cwd, output, signal, commandLine } = context;
+    if (options.data === undefined)
+      throw new LabError("bad_input", "no texts were given", { hint: "Add --data texts.jsonl." });
+    const dictionary = await readDictionary(path.resolve(cwd, args.dictionary));
+    const opened = await openModel(context);
+    await using model = opened.model;
+    const sequences = await readSequences(model, [path.resolve(cwd, options.data)], {
+      tokens: options.readTokens,
+      length: Math.min(128, model.contextLength),
+    });
+    using progress = output.progress({ label: "sae features", unit: "texts" });
+    const { dossiers, density, tokens } = await featureDossiers(model, dictionary, sequences, {
+      ...{ features: options.feature, limit: options.limit, signal },
+      onProgress: (done, total) => progress.update(done, { total }),
+    });
+    progress.finish();
+    const named = (id: number): string => tokenName(model, id);
+    const [first] = dossiers;
+    const steered =
+      options.steer === undefined || first === undefined
+        ? []
+        : await steer(model, dictionary, first, {
+            prompt: options.steer,
+            strength: options.strength ?? first.activations[0]?.value ?? 1,
+            maxTokens: options.maxTokens,
+            seed: settings.seed,
+          });
+    const written = await writePage(context, options.out, () =>
+      featuresPage({
+        title: `Features of ${dictionary.output}`,
+        facts: pageFacts(opened, commandLine, [["tokens read", String(tokens)]]),
+        ...{ dossiers, density, tokenName: named, steered },
+      }),
+    );
+    output.result(
+      {
+        ...provenance(opened, commandLine),
+        ...{ hook: dictionary.output, tokens, steered },
+        features: dossiers.map((own) => ({
+          ...own,
+          activations: own.activations.map((a) => ({ ...a })),
+        })),
+        ...written,
+      },
+      () =>
+        [
+          table(dossiers, named),
+          ...steered.map(({ name, text }) => visibleLine(`${name}: ${text}`)),
+        ].join("\n"),
+    );
+  },
+});
+
+async function steer(
+  model: LanguageModel,
+  dictionary: Dictionary,
+  { feature }: Dossier,
+  {
+    prompt,
+    strength,
+    maxTokens,
+    seed,
+  }: { prompt: string; strength: number; maxTokens: number; seed: number },
+): Promise<{ name: string; text: string }[]> {
+  const variants = [
+    { name: "as it is", edits: [] },
+    { name: `feature ${feature}`, edits: [steerByFeature(dictionary, feature, strength)] },
+    { name: "at random", edits: [steerAtRandom(dictionary, feature, { strength, seed })] },
+  ];
+  const found: { name: string; text: string }[] = [];
+  for (const { name, edits } of variants) {
+    const { text } = await model.complete(prompt, { maxTokens, temperature: 0, edits });
+    found.push({ name, text });
+  }
+  return found;
+}
+
+function table(dossiers: readonly Dossier[], named: (id: number) => string): string {
+  return formatTable(
+    [
+      { title: "feature", align: "right" },
+      { title: "fires", align: "right" },
+      { title: "most at" },
+      { title: "promotes" },
+    ],
+    dossiers.map(({ feature, density, activations, promoted }) => [
+      String(feature),
+      formatPercent(density, 2),
+      visibleLine(
+        activations
+          .slice(0, 4)
+          .map(
+            ({ ids, at, value }) =>
+              `${JSON.stringify(named(ids[at] as number))} ${formatNumber(value, 2)}`,
+          )
+          .join(" "),
+      ),
+      visibleLine(
+        promoted
+          .slice(0, 4)
+          .map(({ token }) => JSON.stringify(named(token)))
+          .join(" "),
+      ),
+    ]),
+  );
+}
