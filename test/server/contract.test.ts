@@ -232,6 +232,35 @@ describe("chat", () => {
   });
 });
 
+describe("Open WebUI", () => {
+  it("gets its list of models, streamed chats with usage, and titles", async () => {
+    const headers = { authorization: "Bearer none", "x-openwebui-user-name": "a" };
+    const listed = await fetch(`${server.url}/v1/models`, { headers });
+    const { data } = (await listed.json()) as { data: { id: string }[] };
+    expect(data[0]?.id).toBe("phi-micro");
+    const messages = [
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "What is 3 + 4?" },
+    ];
+    const streaming = { stream: true, stream_options: { include_usage: true }, max_tokens: 8 };
+    const chat = { ...greedy, ...streaming, messages, stop: ["\n\n"], frequency_penalty: 0 };
+    const stream = await server.post("/v1/chat/completions", chat, headers);
+    expect(stream.headers.get("content-type")).toContain("text/event-stream");
+    const events = (await stream.text()).split("\n\n").filter((event) => event.startsWith("data:"));
+    expect(events.at(-1)).toBe("data: [DONE]");
+    expect(events.at(-2)).toMatch(/"usage":\{"prompt_tokens":\d+,"completion_tokens":\d+/);
+    const title = { ...greedy, messages: messages.slice(1), max_completion_tokens: 1000 };
+    const answered = await server.post(
+      "/v1/chat/completions",
+      { ...title, stream: false },
+      headers,
+    );
+    expect(answered.status).toBe(200);
+    const { choices } = (await answered.json()) as { choices: { message: object }[] };
+    expect(choices[0]?.message).toMatchObject({ role: "assistant" });
+  });
+});
+
 describe("embeddings", () => {
   it("are vectors of length 1 that the client reads in both encodings", async () => {
     const input = ["a book", "the store", "a book"];
