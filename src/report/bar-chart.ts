@@ -46,7 +46,8 @@ export function barChart(options: BarChartOptions): Html {
 
   const plot = html`<svg
     viewBox="0 0 ${WIDTH} ${px(height)}"
-    style="width:${WIDTH}px;min-width:30rem"
+    width="${WIDTH}"
+    class="chart"
     role="img"
     aria-label="${title}"
   >

@@ -63,7 +63,8 @@ export function heatMap(options: HeatMapOptions): Html {
 
   const plot = html`<svg
     viewBox="0 0 ${px(width)} ${px(height)}"
-    style="width:${px(width)}px${texts !== undefined && ";max-width:none"}"
+    width="${px(width)}"
+    class="${texts === undefined ? "cells" : "words"}"
     role="img"
     aria-label="${title}"
   >

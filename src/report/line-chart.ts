@@ -52,7 +52,8 @@ export function lineChart(options: LineChartOptions): Html {
 
   const plot = html`<svg
     viewBox="0 0 ${WIDTH} ${HEIGHT}"
-    style="width:${WIDTH}px;min-width:30rem"
+    width="${WIDTH}"
+    class="chart"
     role="img"
     aria-label="${title}"
   >
@@ -175,7 +176,6 @@ function drawSeries(
     values.map((value, i) => ({ x: xAxis.position(x[i] ?? NaN), y: yAxis.position(value) }));
   const points = place(y);
   const seen = points.filter(isFinitePoint);
-  const color = `stroke:var(--${seriesToken(index)})`;
   const dash = DASHES[Math.floor(index / SERIES_COUNT) % DASHES.length] || undefined;
   const band = low && high && bandPath(place(low), place(high));
   const marks =
@@ -186,15 +186,15 @@ function drawSeries(
           cx="${px(point.x)}"
           cy="${px(point.y)}"
           r="2.2"
-          style="fill:var(--${seriesToken(index)})"
+          fill="var(--${seriesToken(index)})"
         />`,
     );
   return {
     missing: points.length - seen.length,
-    shape: html`${band !== undefined && html`<path class="band" style="fill:var(--${seriesToken(index)})" d="${trusted(band)}" />`}
+    shape: html`${band !== undefined && html`<path class="band" fill="var(--${seriesToken(index)})" d="${trusted(band)}" />`}
       <path
         class="line"
-        style="${color}"
+        stroke="var(--${seriesToken(index)})"
         d="${trusted(linePath(thin(points, WIDTH)))}"
         ${dash !== undefined && html` stroke-dasharray="${dash}"`}
       />
@@ -224,7 +224,7 @@ function endLabels(series: readonly LineSeries[], yAxis: Axis): Html[] {
         x="${WIDTH - MARGIN.right + 8}"
         y="${px(at - overflow)}"
         dy=".32em"
-        style="fill:var(--${seriesToken(index)})"
+        fill="var(--${seriesToken(index)})"
         >${clipLabel(name, MAX_NAME)}</text
       >`,
   );

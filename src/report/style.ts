@@ -14,6 +14,8 @@ figure.plot figcaption span{color:var(--muted)}
 .stage{overflow-x:auto;outline-offset:3px}
 .stage:focus-visible,.scroll:focus-visible,summary:focus-visible,button:focus-visible{outline:2px solid var(--accent)}
 .stage svg{display:block;max-width:100%;height:auto;font-family:${SANS};font-variant-numeric:tabular-nums}
+.stage svg.chart{min-width:30rem}
+.stage svg.words{max-width:none}
 .under{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;align-items:center;min-height:1.6rem;color:var(--muted);font-size:.8125rem}
 .readout{flex:1;min-width:14rem;color:var(--ink);font-variant-numeric:tabular-nums;text-align:right;white-space:pre-wrap;overflow-wrap:anywhere}
 .scale{display:inline-flex;gap:.4rem;align-items:center;font-variant-numeric:tabular-nums}

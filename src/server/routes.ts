@@ -1,6 +1,7 @@
 /** Every endpoint. */
 import { LabError } from "../base/errors.ts";
 import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
+import { CATALOG_ROUTES } from "./lab/catalog.ts";
 import { LAB_ROUTES } from "./lab/inspect.ts";
 import { RUN_ROUTES } from "./lab/runs.ts";
 import { chat } from "./openai/chat.ts";
@@ -55,4 +56,5 @@ export const ROUTES: readonly Route[] = [
   ...[tokenize, detokenize, health, metrics, openapi],
   ...LAB_ROUTES,
   ...RUN_ROUTES,
+  ...CATALOG_ROUTES,
 ];

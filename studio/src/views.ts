@@ -18,6 +18,19 @@ export const VIEWS: readonly View[] = [
     load: () => import("./views/playground/Playground.svelte"),
   },
   {
+    name: "evaluate",
+    title: "Evaluate",
+    summary:
+      "The benchmarks of the Phi reports, with intervals, every item, and what is published.",
+    load: () => import("./views/evaluate/Evaluate.svelte"),
+  },
+  {
+    name: "catalog",
+    title: "Catalog",
+    summary: "What models are, take and scored, side by side; what is here, loaded or not.",
+    load: () => import("./views/catalog/Catalog.svelte"),
+  },
+  {
     name: "system",
     title: "System",
     summary: "What is loaded, what it holds and what the server has counted.",

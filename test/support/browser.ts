@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import axe from "axe-core";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { readPages } from "../../src/server/studio/pages.ts";
+import { build } from "./built.ts";
 import { startServer, type TestServer } from "./server.ts";
 
 /** Debian's, the usual others, and the one that Playwright installs. */
@@ -47,6 +48,7 @@ export async function startStudio(
   options: Parameters<typeof startServer>[0] = {},
 ): Promise<StudioSession> {
   if (EXECUTABLE === undefined) throw new Error("there is no Chromium, and it is required");
+  build(); // the pages are read before the server is started
   const [server, browser] = await Promise.all([
     startServer({ ...options, pages: await readPages() }),
     launch(EXECUTABLE),

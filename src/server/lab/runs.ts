@@ -16,7 +16,8 @@ import { answersAs, RUN_KINDS } from "./run-kinds.ts";
 
 type Context = Pick<RouteContext, "params" | "runs">;
 
-async function find({ params, runs }: Context): Promise<Run> {
+/** The run that a path names. Throws `not_found`. */
+export async function findRun({ params, runs }: Context): Promise<Run> {
   const id = params["id"] ?? "";
   // Among those that are there: an id is a name, never a path.
   const run = (await listRuns(runs.folders.runs)).runs.find(({ record }) => record.id === id);
@@ -49,7 +50,7 @@ const show = defineRoute({
   summary: "One run",
   answers: [JSON_TYPE],
   async handle(context) {
-    return json(await describe(await find(context), context));
+    return json(await describe(await findRun(context), context));
   },
 });
 
@@ -59,7 +60,7 @@ const events = defineRoute({
   summary: "A run's events, those to come too, until it ends",
   answers: [EVENTS_TYPE],
   async handle({ runs, params, signal }) {
-    const { folder } = await find({ runs, params });
+    const { folder } = await findRun({ runs, params });
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
     return eventStream(
@@ -79,7 +80,7 @@ const metrics = defineRoute({
   summary: `What a training measured at each step; of long ones ${MAX_ROWS} steps, evenly spread`,
   answers: [JSON_TYPE],
   async handle(context) {
-    const { folder } = await find(context);
+    const { folder } = await findRun(context);
     const rows = await readMetrics(path.join(folder, "metrics.jsonl"));
     const every = Math.ceil(rows.length / MAX_ROWS);
     const isKept = ({ evalLoss }: (typeof rows)[number], i: number): boolean =>
@@ -115,7 +116,7 @@ const cancel = defineRoute({
   summary: "Stop a run that this server works on; what it has done is saved",
   answers: [JSON_TYPE],
   async handle(context) {
-    const run = await find(context);
+    const run = await findRun(context);
     await context.runs.queue.cancel(run);
     return json(await describe(await readRun(run.folder), context));
   },
@@ -127,7 +128,7 @@ const resume = defineRoute({
   summary: "Go on with a run that was cancelled, failed, or was left by a program that ended",
   answers: [JSON_TYPE],
   async handle(context) {
-    const run = await find(context);
+    const run = await findRun(context);
     const { id, kind, state } = run.record;
     if (state === "done") throw new LabError("bad_input", `${id} is done`);
     if (!RUN_KINDS.some((known) => known.kind === kind))

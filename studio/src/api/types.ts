@@ -1,4 +1,9 @@
 /** What the server answers, in the words of its own sources where they have them. */
+import type { ModelCard } from "../../../src/catalog/cards.ts";
+import type { Measurement } from "../../../src/catalog/measured.ts";
+import type { Published } from "../../../src/evaluate/published.ts";
+import type { RunRecord } from "../../../src/jobs/record.ts";
+
 export interface ModelEntry {
   id: string;
   /** Where it comes from. */
@@ -20,4 +25,46 @@ export interface ModelList {
   data: ModelEntry[];
   /** Names, to be used as `model+adapter`. */
   adapters: string[];
+}
+
+export interface PublishedScore {
+  task: string;
+  /** A share. */
+  value: number;
+  source: string;
+}
+
+/** `GET /v1/lab/catalog` */
+export interface Catalog {
+  cards: (ModelCard & { memory: Record<string, number>; scores: PublishedScore[] })[];
+  /** Tokens of the cache in `memory`. */
+  memoryTokens: number;
+  measured: Measurement[];
+}
+
+/** `GET /v1/lab/tasks` */
+export interface TaskList {
+  tasks: {
+    name: string;
+    shots: number;
+    /** The data's name on the hub. */
+    data: string;
+    licence: string;
+    metrics: string[];
+  }[];
+  groups: { name: string; title: string; members: string[] }[];
+  published: Published[];
+}
+
+/** A run, and the name under which what it made answers. */
+export type DescribedRun = RunRecord & { answersAs: string | null };
+
+export interface RunList {
+  runs: DescribedRun[];
+  unreadable: { code: string; message: string }[];
+}
+
+/** `GET /v1/lab/data` */
+export interface DataList {
+  data: { name: string; kind: "folder" | "file"; sizeBytes?: number }[];
 }
