@@ -47,14 +47,17 @@ export async function openReference(
   }
 }
 
-/** The files that a reference means, for what works with a model's own weights. Throws `unsupported` for an adapter. */
+/**
+ * The files that a reference means, for what works with a model's own weights; an adapter that the model brings along is left out.
+ * Throws `unsupported` for one that is named.
+ */
 export async function findModel(
   reference: string | undefined,
   options: ResolveOptions,
 ): Promise<ModelReference> {
-  const found = await resolveModelReference(reference, options);
-  if (found.adapter !== undefined)
-    throw new LabError("unsupported", `this works without an adapter: ${found.adapter.name}`, {
+  const { adapter, ...found } = await resolveModelReference(reference, options);
+  if (adapter !== undefined && adapter.isDefault !== true)
+    throw new LabError("unsupported", `this works without an adapter: ${adapter.name}`, {
       hint: "Leave it out, or merge it into the model first: philab adapter merge.",
     });
   return found;

@@ -26,6 +26,8 @@ beforeAll(async () => {
     "work/empty/README.md",
     "work/c++/config.json",
     "work/tuned/adapter_config.json",
+    "work/safe/config.json",
+    "work/safe/@default/adapter_config.json",
     "work/phi-2.Q8_0.gguf",
   ]) {
     await mkdir(path.dirname(path.join(root, file)), { recursive: true });
@@ -74,6 +76,18 @@ describe("a model reference", () => {
 
   test("may be an absolute path", async () => {
     expect((await resolve(at("work/mine"))).path).toBe(at("work/mine"));
+  });
+});
+
+describe("an adapter that a model brings along", () => {
+  test("is used where none is named, and left out where nothing or another is", async () => {
+    expect((await resolve("./safe")).adapter).toEqual({
+      ...{ name: "default", path: at("work/safe/@default"), isDefault: true },
+    });
+    expect((await resolve("./safe+none")).adapter).toBeUndefined();
+    expect((await resolve("./safe", "none")).adapter).toBeUndefined();
+    expect((await resolve("./safe+safer")).adapter?.path).toBe(at("home/adapters/safer"));
+    expect((await resolve("./mine")).adapter).toBeUndefined();
   });
 });
 

@@ -10,6 +10,8 @@
  *
  * and each with `+adapter`, a name in PHILAB_HOME/adapters or the path of a directory or a .gguf file. Names cannot leave the store: they have no
  * separators and cannot begin with a dot.
+ *
+ * A directory may bring an adapter along (`philab adapter attach`): it is used where none is named, and `+none` leaves it out.
  */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
@@ -40,7 +42,14 @@ export interface AdapterReference {
   name: string;
   /** Its directory, or its GGUF file. */
   path: string;
+  /** It came with the model: nobody named it. */
+  isDefault?: true;
 }
+
+/** Where a model's directory has the adapter that it brings along; no name of a variant begins so. */
+export const DEFAULT_ADAPTER = "@default";
+/** `+none`: the model without the adapter that it brings along. */
+const NO_ADAPTER = "none";
 
 /** A model that is there. */
 export interface ModelReference {
@@ -77,7 +86,12 @@ export async function resolveModelReference(
     });
   const adapterName = suffix ?? options.adapter;
   const found = await resolveModel(parseModelReference(model), options);
-  if (adapterName === undefined) return found;
+  if (adapterName === NO_ADAPTER) return found;
+  if (adapterName === undefined) {
+    const own = path.join(found.path, DEFAULT_ADAPTER);
+    if ((await entryKind(path.join(own, "adapter_config.json"))) !== "file") return found;
+    return { ...found, adapter: { name: "default", path: own, isDefault: true } };
+  }
   return { ...found, adapter: await resolveAdapter(adapterName, options) };
 }
 

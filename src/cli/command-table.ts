@@ -138,6 +138,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
             load: async () => (await import("./commands/adapter.ts")).show,
           },
           {
+            name: "attach",
+            summary: "an adapter that a model brings along: used unless another is named",
+            load: async () => (await import("./commands/adapter-attach.ts")).command,
+          },
+          {
             name: "merge",
             summary: "a model with an adapter merged into its weights",
             load: async () => (await import("./commands/adapter.ts")).merge,

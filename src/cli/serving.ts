@@ -128,5 +128,6 @@ export async function untilAborted(signal: AbortSignal): Promise<void> {
 
 function served(reference: ModelReference): ServedModel {
   const { name, adapter } = reference;
-  return { id: adapter === undefined ? name : `${name}+${adapter.name}`, reference };
+  const isNamed = adapter !== undefined && adapter.isDefault !== true;
+  return { id: isNamed ? `${name}+${adapter.name}` : name, reference };
 }

@@ -15,7 +15,8 @@ beforeAll(async () => {
   await cp(adapter("rslora"), path.join(cwd, "adapters", "mine"), { recursive: true });
 });
 afterAll(() => rm(cwd, { recursive: true }));
-const philab = (...argv: string[]) => run(argv, { cwd });
+// No model is named unless a test names one.
+const philab = (...argv: string[]) => run(argv, { cwd, env: { PHILAB_MODEL: undefined } });
 const continued = async (...argv: string[]) => {
   const ran = await philab("run", "-n", "12", "--json", "--tokens", ids.join(","), ...argv);
   expect(ran.err).toBe("");
@@ -105,6 +106,38 @@ describe("philab adapter merge", () => {
     expect(again.err).toContain("exists already");
     const replaced = await philab("adapter", "merge", "merged", "-m", `${mini}+mine`, "--replace");
     expect(replaced.exit).toBe(0);
+  });
+});
+
+describe("philab adapter attach", () => {
+  it("makes a model bring an adapter along, until it is taken out again", async () => {
+    await philab("convert", "own", "-m", mini);
+    const plain = tokensOf(await continued("-m", "./own"));
+    const adapted = tokensOf(await continued("-m", "./own+mine"));
+    const { exit, out, err } = await philab("adapter", "attach", "mine", "-m", "./own");
+    expect({ exit, err }).toEqual({ exit: 0, err: "" });
+    expect(out).toMatch(/own brings mine along/);
+    expect(tokensOf(await continued("-m", "./own"))).toEqual(adapted);
+    expect(tokensOf(await continued("-m", "./own+none"))).toEqual(plain);
+    // What works with the weights takes the weights.
+    expect((await philab("quantize", "q8_0", "own.gguf", "-m", "./own")).exit).toBe(0);
+    const again = await philab("adapter", "attach", "mine", "-m", "./own");
+    expect([again.exit, again.err]).toEqual([2, expect.stringMatching(/exists already/)]);
+    expect((await philab("adapter", "attach", "mine", "-m", "./own", "--replace")).exit).toBe(0);
+    expect((await philab("adapter", "attach", "--detach", "-m", "./own")).exit).toBe(0);
+    expect(tokensOf(await continued("-m", "./own"))).toEqual(plain);
+  });
+
+  it("says what is missing, and what does not fit", async () => {
+    const fails = async (...argv: string[]): Promise<string> => {
+      const ran = await philab("adapter", "attach", ...argv);
+      expect(ran.exit).toBe(2);
+      return ran.err;
+    };
+    expect(await fails("mine")).toMatch(/model is not named/);
+    expect(await fails("-m", "./own")).toMatch(/adapter is not named/);
+    expect(await fails("--detach", "-m", "./own")).toMatch(/brings no adapter/);
+    expect(await fails("mine", "-m", "own.gguf")).toMatch(/is one file/);
   });
 });
 
