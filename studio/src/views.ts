@@ -18,6 +18,24 @@ export const VIEWS: readonly View[] = [
     load: () => import("./views/playground/Playground.svelte"),
   },
   {
+    name: "inspect",
+    title: "Inspect",
+    summary: "What happens inside on the way to the next token.",
+    load: () => import("./views/inspect/Inspect.svelte"),
+  },
+  {
+    name: "steer",
+    title: "Steer",
+    summary: "Change values inside, and see what the model says then.",
+    load: () => import("./views/steer/Steer.svelte"),
+  },
+  {
+    name: "train",
+    title: "Train",
+    summary: "Teach a model something, watch it learn, and ask what came out.",
+    load: () => import("./views/train/Train.svelte"),
+  },
+  {
     name: "evaluate",
     title: "Evaluate",
     summary:

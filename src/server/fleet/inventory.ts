@@ -30,6 +30,8 @@ export interface ServedModel {
 export interface ModelFacts {
   parameters: number;
   contextLength: number;
+  layers: number;
+  heads: number;
   /** Types of its matrices, the most frequent first. */
   types: string[];
   weightBytes: number;
@@ -157,6 +159,8 @@ async function readFacts(file: string): Promise<ModelFacts> {
   return {
     parameters: entries.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     contextLength: config.contextLength,
+    layers: config.layers,
+    heads: config.heads,
     types: [...counts].sort((a, b) => b[1] - a[1]).map(([type]) => type),
     weightBytes: entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     cacheBytesPerToken: kvCacheBytes(config, "f16", 1),

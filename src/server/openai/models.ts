@@ -15,6 +15,8 @@ async function describe(fleet: Fleet, served: ServedModel): Promise<object> {
           n_params: facts.parameters,
           n_ctx: Math.min(facts.contextLength, fleet.options.contextLength ?? Infinity),
           n_ctx_train: facts.contextLength,
+          n_layers: facts.layers,
+          n_heads: facts.heads,
           types: facts.types,
           size: facts.weightBytes,
         };

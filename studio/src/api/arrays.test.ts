@@ -15,6 +15,13 @@ it("reads what the server writes", async () => {
   expect([...(arrays.get("pattern")?.values ?? [])]).toEqual([0.5, -1, 2, 3, 4, 5]);
 });
 
+it("reads bytes", async () => {
+  const values = Uint8Array.from([0, 255, 7]);
+  const small = binaryAnswer("pattern", { values, shape: [3], metadata: {} });
+  const { arrays } = readArrays(await small.arrayBuffer());
+  expect(arrays.get("pattern")).toEqual({ shape: [3], values });
+});
+
 it("says that an answer was cut, wherever", async () => {
   const whole = await answer.clone().arrayBuffer();
   for (const length of [0, 7, 40, whole.byteLength - 1])

@@ -4,7 +4,7 @@ import { Failure } from "./failure.ts";
 export interface NamedArray {
   shape: readonly number[];
   /** Row-major. */
-  values: Float32Array | Int32Array;
+  values: Float32Array | Int32Array | Uint8Array;
 }
 
 export interface NamedArrays {
@@ -34,11 +34,13 @@ export function readArrays(buffer: ArrayBuffer): NamedArrays {
   for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(entries)) {
     const [start, end] = offsets;
     const count = shape.reduce((product, size) => product * size, 1);
-    if (end - start !== 4 * count || 8 + length + end > buffer.byteLength)
+    const size = dtype === "U8" ? 1 : 4;
+    if (end - start !== size * count || 8 + length + end > buffer.byteLength)
       throw broken(`${name} is cut`);
     // A copy: values need not begin at a multiple of four.
     const bytes = buffer.slice(8 + length + start, 8 + length + end);
     if (dtype === "F32") arrays.set(name, { shape, values: new Float32Array(bytes) });
+    else if (dtype === "U8") arrays.set(name, { shape, values: new Uint8Array(bytes) });
     else if (dtype === "I32") arrays.set(name, { shape, values: new Int32Array(bytes) });
     else throw broken(`${name} has the type ${dtype}`);
   }

@@ -12,6 +12,8 @@ export interface ModelEntry {
     n_params?: number;
     n_ctx?: number;
     n_ctx_train?: number;
+    n_layers?: number;
+    n_heads?: number;
     /** Types of its matrices, the most frequent first. */
     types?: string[];
     /** Bytes of its weights. */
