@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * phi-nano from nothing: corpus, training, evaluation. What is there already is not made again, and an interrupted training
+ * phi-nano from nothing: corpora, training in two parts, evaluation. What is there already is not made again, and an interrupted training
  * goes on where it was.
  *
  *     npm run build
@@ -43,8 +43,13 @@ function node(script, ...argv) {
 const philab = (...argv) => node(path.join(root, "dist/cli/main.js"), ...argv);
 
 const corpus = path.join(out, "corpus");
-if (!existsSync(path.join(corpus, "corpus.json")))
-  node(path.join(here, "corpus.mjs"), "--out", corpus, "--held-out", heldOut);
+const tokenizer = path.join(corpus, "tokenizer");
+const corpus2 = path.join(out, "corpus2");
+function write(folder, ...more) {
+  if (existsSync(path.join(folder, "corpus.json"))) return;
+  node(path.join(here, "corpus.mjs"), "--out", folder, "--held-out", heldOut, ...more);
+}
+write(corpus);
 
 /** The folder of a run by its name. */
 function runOf(name) {
@@ -56,22 +61,23 @@ function runOf(name) {
 }
 
 /** Trains, or goes on; not where the model is there already. */
-function train(name, ...more) {
+function train(name, { config, data, more }) {
   const model = path.join(out, name);
-  if (existsSync(model)) return;
-  if (runOf(name) !== undefined) {
-    philab("runs", "resume", path.basename(runOf(name)));
-    return;
-  }
-  philab(
-    ...["train", "--config", path.join(here, "recipe.yaml"), "--run-name", name, "--out", model],
-    ...["--data", path.join(corpus, "corpus.jsonl"), "--tokenizer", path.join(corpus, "tokenizer")],
-    ...["--eval-data", path.join(corpus, "validation.jsonl"), "--threads", values.threads, ...more],
-  );
+  if (existsSync(model)) return model;
+  const run = runOf(name);
+  if (run !== undefined) philab("runs", "resume", path.basename(run));
+  else
+    philab(
+      ...["train", "--config", path.join(here, config), "--run-name", name, "--out", model],
+      ...["--data", path.join(data, "corpus.jsonl")],
+      ...["--eval-data", path.join(data, "validation.jsonl"), "--threads", values.threads, ...more],
+    );
+  return model;
 }
+const first = { config: "recipe.yaml", data: corpus, more: ["--tokenizer", tokenizer] };
 
 if (values.check) {
-  train("check", ...["--lr-scheduler-type", "constant", "--max-steps", "100"]);
+  train("check", { ...first, more: [...first.more, "--max-steps", "100"] });
   const expected = JSON.parse(readFileSync(path.join(here, "first-steps.json"), "utf8")).losses;
   const found = readFileSync(path.join(runOf("check"), "metrics.jsonl"), "utf8")
     .trim()
@@ -84,7 +90,9 @@ if (values.check) {
   );
   process.exit(equal === expected.length ? 0 : 3);
 }
-train("phi-nano");
+const firstModel = train("phi-nano-first", first);
+write(corpus2, "--part", "second", "--tokenizer", tokenizer);
+train("phi-nano", { config: "second.yaml", data: corpus2, more: ["--init-from", firstModel] });
 node(
   path.join(here, "evaluate.mjs"),
   ...["--model", path.join(out, "phi-nano"), "--tasks", values.tasks],
