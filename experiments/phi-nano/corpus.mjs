@@ -26,7 +26,7 @@ const PARTS = {
   first: { seed: 1, characters: 36_000_000, library: 1_500_000, randomTokens: 0 },
   // More of what the first part leaves a model unsure about: sums, names, and copying what it never saw.
   second: {
-    ...{ seed: 2, characters: 20_000_000, library: 400_000, randomTokens: 0.05 },
+    ...{ seed: 2, characters: 20_000_000, library: 400_000, randomTokens: 0.2 },
     shares: {
       ...{ functions: 24, families: 10, compositions: 14, instructions: 2, lessons: 1 },
       ...{

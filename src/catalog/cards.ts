@@ -109,8 +109,23 @@ export const CARDS: readonly ModelCard[] = [
     ],
   },
   {
+    id: "phi-nano",
+    title: "phi-nano (bundled)",
+    parameters: 3_455_744,
+    architecture: {
+      ...{ kind: "phi", layers: 6, width: 192, heads: 6, keyValueHeads: 6, mlpWidth: 768 },
+      ...{ vocabulary: 2048, context: 512 },
+    },
+    data: "56 million characters of philab's grammars (functions that were run, sums, names, lessons, stories) and paragraphs of Python's standard library.",
+    licence: "philab's own",
+    intendedUse: "Trying everything out offline: code, questions, chat, and every view of the lab.",
+    limits:
+      "Three million parameters: it knows the small world that it was trained on, and nothing else.",
+    sources: ["models/phi-nano/README.md", "experiments/phi-nano/README.md"],
+  },
+  {
     id: "phi-micro",
-    title: "phi-micro (bundled)",
+    title: "phi-micro",
     parameters: 2_202_528,
     architecture: {
       ...{ kind: "phi", layers: 5, width: 160, heads: 5, keyValueHeads: 5, mlpWidth: 640 },
@@ -118,7 +133,8 @@ export const CARDS: readonly ModelCard[] = [
     },
     data: "Generated functions, names and sums, and paragraphs of Python's standard library.",
     licence: "philab's own",
-    intendedUse: "Trying everything out offline; tests.",
+    intendedUse:
+      "A reference for tests: trained in PyTorch, its values written down by transformers.",
     limits:
       "Two million parameters: it knows the small world that it was trained on, and nothing else.",
     sources: ["models/phi-micro/README.md"],

@@ -1,5 +1,6 @@
 /** What evaluations on this machine have found, by model. */
 import { listRuns } from "../jobs/runs.ts";
+import { BUNDLED_MODEL } from "./reference.ts";
 
 export type Measurement = {
   /** As it was asked for; the bundled model's name where it was not. */
@@ -15,7 +16,7 @@ export async function readMeasurements(runsFolder: string): Promise<Measurement[
   const found = new Map<string, Measurement>();
   for (const { record } of (await listRuns(runsFolder)).runs) {
     if (record.kind !== "eval" || record.state !== "done") continue;
-    const { model = "phi-micro", endpoint } = record.arguments;
+    const { model = BUNDLED_MODEL, endpoint } = record.arguments;
     if (typeof model !== "string" || endpoint !== undefined) continue;
     const { results = {} } = (record.result ?? {}) as {
       results?: Record<string, Record<string, unknown>>;

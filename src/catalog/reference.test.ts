@@ -45,17 +45,18 @@ describe("a model reference", () => {
     expect(await resolve()).toMatchObject({
       source: "bundled",
       kind: "directory",
-      name: "phi-micro",
-      path: expect.stringMatching(/models.phi-micro$/) as string,
+      name: "phi-nano",
+      path: expect.stringMatching(/models.phi-nano$/) as string,
     });
   });
 
-  test("of a bundled model works by name, too", async () => {
-    expect((await resolve("phi-micro")).path).toBe((await resolve()).path);
+  test("of a model of the package works by name, too", async () => {
+    const [nano, micro] = [await resolve(), await resolve("phi-micro")];
+    expect(micro.path).toBe(path.join(path.dirname(nano.path), "phi-micro"));
   });
 
   test.each([
-    ["phi-nano", "directory", "home/models/phi-nano", "phi-nano"],
+    ["phi-nano", "directory", "home/models/phi-nano", "phi-nano"], // before the package's,
     ["phi-2:q4_k_m", "gguf", "home/models/phi-2/q4_k_m.gguf", "phi-2:q4_k_m"],
     ["phi-1", "gguf", "home/models/phi-1/q8_0.gguf", "phi-1"],
     ["hf:microsoft/phi-2", "directory", "home/models/@hf/microsoft/phi-2/main", "phi-2"],

@@ -20,7 +20,8 @@ import { PACKAGE_ROOT } from "../base/package.ts";
 import { expandHome, type HomeFolders } from "../base/settings.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
 
-const BUNDLED_MODEL = "phi-micro";
+/** What a reference without a name means. */
+export const BUNDLED_MODEL = "phi-nano";
 
 /** Models that come with the package; found by name where the store has none of that name. */
 const PACKAGE_MODELS = path.join(PACKAGE_ROOT, "models");

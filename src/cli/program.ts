@@ -27,7 +27,7 @@ const INTRODUCTION =
 const HELP_FOOTER = `
 philab <command> --help says what a command takes, with examples.
 A flag wins over its PHILAB_* variable (PHILAB_MODEL, PHILAB_THREADS, …), that over
-philab.config.json in this folder, that over the default. Without a model: the bundled phi-micro.
+philab.config.json in this folder, that over the default. Without a model: the bundled phi-nano.
 `;
 
 /** Runs one command line (without `node` and the script) and resolves with its exit code. Never rejects. */

@@ -23,6 +23,16 @@ describe("open", () => {
     const before = liveBytes();
     {
       await using phi = await open();
+      expect(phi.config.layers).toBe(6);
+      expect((await phi.complete("Instruct: What is 3 + 4?\nOutput:")).text).toBe(" 7");
+    }
+    expect(liveBytes()).toBe(before);
+  });
+
+  it("writes what it should with a model that is named", async () => {
+    const before = liveBytes();
+    {
+      await using phi = await open("phi-micro");
       const { tokens } = await phi.complete(golden?.prompt ?? "", { maxTokens: 16 });
       expect(tokens.map(({ id }) => id)).toEqual(golden?.greedy_ids.slice(0, 16));
     }

@@ -22,7 +22,7 @@ export const command = defineCommand({
     replace: z.boolean().default(false).describe("write over what is there"),
   },
   examples: [
-    { command: "philab convert phi-micro.gguf --dtype f16", does: "the bundled model as GGUF" },
+    { command: "philab convert phi-nano.gguf --dtype f16", does: "the bundled model as GGUF" },
     { command: "philab convert phi-2-hf --model phi-2.gguf", does: "a GGUF file as a directory" },
   ],
   async run({ args, options, settings, folders, output, signal, cwd }) {

@@ -30,7 +30,7 @@ export const mix = defineCommand({
   },
   examples: [
     {
-      command: "philab data mix mix.yaml --tokenizer phi-micro --out corpora/mix",
+      command: "philab data mix mix.yaml --tokenizer phi-nano --out corpora/mix",
       does: "then `philab train --data corpora/mix/0-all …`",
     },
   ],

@@ -29,7 +29,7 @@ export const command = defineCommand({
       .describe("quantise weights that are quantised already; their errors add up"),
   },
   examples: [
-    { command: "philab quantize q8_0 phi-micro.gguf", does: "the bundled model in 8 bits" },
+    { command: "philab quantize q8_0 phi-nano.gguf", does: "the bundled model in 8 bits" },
     { command: "philab quantize q4_k_m phi-2.gguf --model ./phi-2", does: "Phi-2 in 4 to 6 bits" },
   ],
   async run({ args, options, settings, folders, output, signal, cwd }) {

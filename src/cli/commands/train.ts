@@ -26,7 +26,7 @@ export const command = defineCommand({
   examples: [
     {
       command:
-        "philab train --data docs --init-from phi-micro --max-seq-length 128 --max-steps 20 --per-device-train-batch-size 4",
+        "philab train --data docs --init-from phi-nano --max-seq-length 128 --max-steps 20 --per-device-train-batch-size 4",
       does: "the bundled model learns from the texts of a folder",
     },
     {
