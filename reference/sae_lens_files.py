@@ -80,7 +80,7 @@ def check(folder: Path):
         wanted = {"latents": sae.encode(x), "output": sae(x)}
     worst = {name: ((rows[name] - wanted[name]).abs().max() / wanted[name].abs().max()).item() for name in wanted}
     print(type(sae).__name__, sae.cfg.metadata.hook_name, f"{len(x)} rows, largest differences:", worst)
-    assert max(worst.values()) < 1e-4
+    assert max(worst.values()) < 1e-4 and sae.cfg.metadata.hook_name is not None
 
 
 if __name__ == "__main__":

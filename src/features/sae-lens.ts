@@ -16,6 +16,8 @@ import type { Activation, Dictionary } from "./dictionary.ts";
 
 const CONFIG_FILE = "cfg.json";
 const WEIGHTS_FILE = "sae_weights.safetensors";
+/** Whose form the configuration has. */
+const FORMAT_VERSION = "6.0.0";
 
 const KNOWN = {
   standard: "sae",
@@ -36,6 +38,8 @@ const configSchema = z.looseObject({
   normalize_activations: z.string().optional(),
   reshape_activations: z.string().optional(),
   metadata: z.record(z.string(), z.json()).optional(),
+  /** Where it stood before SAELens 6. */
+  hook_name: z.string().optional(),
 });
 
 /** Writes a dictionary as a folder that SAELens opens; `more` are files beside it. */
@@ -98,6 +102,8 @@ function configOf(dictionary: Dictionary): JsonObject {
     normalize_activations: "none",
     reshape_activations: "none",
     metadata: {
+      // Without it SAELens takes a file for one of before 6.0, and forgets the hook.
+      sae_lens_version: FORMAT_VERSION,
       ...metadata,
       hook_name: dictionary.input,
       ...(kind === "transcoder" ? { hook_name_out: dictionary.output } : {}),
@@ -218,11 +224,11 @@ function activationOf({ architecture, k, d_sae: latents }: Config, file: string)
 }
 
 function hooksOf(
-  { metadata = {} }: Config,
+  { metadata = {}, hook_name: before }: Config,
   kind: Dictionary["kind"],
   file: string,
 ): { input: HookPoint; output: HookPoint } {
-  const { hook_name: input, hook_name_out: written } = metadata;
+  const { hook_name: input = before, hook_name_out: written } = metadata;
   const output = kind === "sae" ? input : written;
   if (typeof input !== "string" || typeof output !== "string")
     throw new LabError("corrupt_file", `${file} does not say which hook it is of`, {

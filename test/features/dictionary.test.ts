@@ -75,6 +75,18 @@ describe("files of SAELens", () => {
     },
   );
 
+  it("say the version of their form, without which SAELens would forget the hook", async () => {
+    await writeDictionary(path.join(folder, "version"), plain(1));
+    const text = readFileSync(path.join(folder, "version", "cfg.json"), "utf8");
+    expect(JSON.parse(text)).toMatchObject({
+      metadata: { sae_lens_version: "6.0.0", hook_name: HOOK },
+    });
+    const file = path.join(folder, "version", "cfg.json");
+    const { metadata: _, ...old } = JSON.parse(text) as { metadata: object };
+    writeFileSync(file, JSON.stringify({ ...old, hook_name: HOOK }));
+    expect((await readDictionary(path.dirname(file))).input).toBe(HOOK);
+  });
+
   it("keep their weights, to the bit, when they are read and written", async () => {
     const [from, to] = ["jumprelu", "written"];
     await writeDictionary(path.join(folder, to), await readDictionary(fixture(`sae-lens/${from}`)));

@@ -4,6 +4,7 @@ import type { LanguageModel } from "../../generate/language-model.ts";
 import type { PhiConfig } from "../../model/config.ts";
 import { requirePhi } from "../../model/model-config.ts";
 import { Graph } from "../../tensor/graph.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { circuitGraph, type CircuitGraph } from "./graph.ts";
 import { circuitNodes, recordCircuitPass, type PassShape, type RecordedPass } from "./pass.ts";
 import { loadCircuitWeights, type CircuitWeights } from "./weights.ts";
@@ -53,18 +54,24 @@ export class CircuitModel implements Disposable {
 
   /** What every source writes in a run of a text, `[S, T, D]`. */
   async sources(ids: readonly number[]): Promise<Float32Array> {
+    const [found] = await this.sourcesOf([ids]);
+    return found as Float32Array;
+  }
+
+  /** The same of texts of one length, together. */
+  async sourcesOf(texts: readonly (readonly number[])[]): Promise<Float32Array[]> {
+    const starts = texts.map((ids) => this.embeddings(ids));
+    const [size = 0] = starts.map(({ length }) => length);
     return this.#inTurn(async () => {
-      const { graph, pass } = this.#recorded({ variants: 1, length: ids.length, edges: "plain" });
-      pass.start.write(this.embeddings(ids));
+      const [length, variants] = [texts[0]?.length ?? 0, texts.length];
+      const { graph, pass } = this.#recorded({ variants, length, edges: "plain" });
+      const all = new Float32Array(size * variants);
+      starts.forEach((values, i) => {
+        all.set(values, i * size);
+      });
+      pass.start.write(all);
       await graph.compute();
-      const parts = pass.written.map((tensor) => tensor.read());
-      const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-      let offset = 0;
-      for (const part of parts) {
-        all.set(part, offset);
-        offset += part.length;
-      }
-      return all;
+      return sourcesIn(pass, { variants, size, count: this.graph.sources.length });
     });
   }
 
@@ -118,15 +125,17 @@ export class CircuitModel implements Disposable {
       pass.base?.write(base);
       this.#writeMasks(pass, [kept]);
       await graph.compute();
-      const all = new Float32Array(base.length);
-      let offset = 0;
-      for (const tensor of pass.written) {
-        const part = tensor.read();
-        all.set(part, offset);
-        offset += part.length;
-      }
-      return all;
+      const found = sourcesIn(pass, {
+        ...{ variants: 1, size: base.length / this.graph.sources.length },
+        count: this.graph.sources.length,
+      });
+      return found[0] as Float32Array;
     });
+  }
+
+  /** The head's weights, `[V, D]`. */
+  get head(): Tensor {
+    return this.#weights.head.weight;
   }
 
   /** A graph of one's own around a pass; `work` gets the engine for itself. */
@@ -159,7 +168,9 @@ export class CircuitModel implements Disposable {
     if (this.#passes.size >= KEPT_GRAPHS && oldest !== undefined) this.#drop(oldest);
     const graph = new Graph(this.model.backend, { maxNodes: circuitNodes(this.config) });
     const pass = this.#record(graph, shape);
-    graph.output(pass.logits, ...(shape.variants === 1 ? pass.written : []));
+    const isPlain = shape.edges === "plain";
+    if (!isPlain) graph.output(pass.logits);
+    if (isPlain || shape.variants === 1) graph.output(...pass.written);
     graph.allocate();
     pass.prepare();
     const recorded = { graph, pass };
@@ -204,6 +215,24 @@ export class CircuitModel implements Disposable {
     for (const key of [...this.#passes.keys()]) this.#drop(key);
     this.#weights[Symbol.dispose]();
   }
+}
+
+/** What sources wrote, `[S, T, D]` of each variant. @param size - of one source */
+function sourcesIn(
+  { written }: RecordedPass,
+  { variants, size, count }: { variants: number; size: number; count: number },
+): Float32Array[] {
+  const found = Array.from({ length: variants }, () => new Float32Array(count * size));
+  let source = 0;
+  for (const tensor of written) {
+    const values = tensor.read();
+    const own = values.length / variants;
+    found.forEach((into, variant) => {
+      into.set(values.subarray(variant * own, (variant + 1) * own), source * size);
+    });
+    source += own / size;
+  }
+  return found;
 }
 
 function repeated(values: Float32Array, times: number): Float32Array {

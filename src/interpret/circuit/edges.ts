@@ -11,11 +11,13 @@ import { LabError } from "../../base/errors.ts";
 import { gradients } from "../../tensor/autograd/gradients.ts";
 import {
   contiguous,
+  matmul,
   matmulTransposed,
   mul,
   reshape,
   slice,
   sumAll,
+  takeRows,
 } from "../../tensor/ops/index.ts";
 import { measure, type MetricName } from "../metric.ts";
 import type { TaskPair } from "../tasks/task.ts";
@@ -68,6 +70,11 @@ export function checkPairs(pairs: readonly Pair[]): void {
       });
 }
 
+function assertTokens(ids: readonly number[], vocabSize: number): void {
+  const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (wrong !== undefined) throw new LabError("bad_input", `there is no token ${wrong}`);
+}
+
 async function patchedEdges(
   circuit: CircuitModel,
   pair: Pair,
@@ -95,8 +102,9 @@ async function estimatedEdges(
 ): Promise<Float64Array> {
   const { graph: known, config } = circuit;
   const { width, vocabSize } = config;
+  assertTokens([...right, ...wrong], vocabSize);
   const length = clean.length;
-  const [from, to] = [await circuit.sources(corrupted), await circuit.sources(clean)];
+  const [from, to] = (await circuit.sourcesOf([corrupted, clean])) as [Float32Array, Float32Array];
   const change = from.map((value, i) => value - (to[i] as number)); // [S, T, D]
   const starts = new Float32Array(steps * length * width);
   for (let step = 0; step < steps; step++) {
@@ -106,9 +114,13 @@ async function estimatedEdges(
       starts[step * length * width + i] = (from[i] as number) - share * (change[i] as number);
   }
   return circuit.withPass({ variants: steps, length, edges: "apart" }, async (graph, pass) => {
-    const weights = graph.input("f32", [vocabSize], "metric");
+    // The logit difference is a product with one direction: no logit of another token is computed.
+    const tokens = [...right, ...wrong];
+    const chosen = graph.input("i32", [tokens.length], "tokens");
+    const shares = graph.input("f32", [1, tokens.length], "shares");
+    const direction = matmul(shares, takeRows(circuit.head, chosen)); // [1, D]
     const changes = graph.input("f32", [known.sources.length, length * width], "change");
-    const slopes = gradients(sumAll(mul(pass.logits, weights)), pass.read);
+    const slopes = gradients(sumAll(mul(pass.last, direction)), pass.read);
     let next = 0;
     const scores = slopes.map((slope) => {
       const count = slope.dim(1);
@@ -122,7 +134,12 @@ async function estimatedEdges(
     pass.prepare();
     pass.start.write(starts);
     changes.write(change);
-    weights.write(differenceOf(vocabSize, { right, wrong }));
+    chosen.write(Int32Array.from(tokens));
+    shares.write(
+      Float32Array.from(tokens, (_, i) =>
+        i < right.length ? 1 / right.length : -1 / wrong.length,
+      ),
+    );
     await graph.compute();
     const result = new Float64Array(known.edges);
     next = 0;
@@ -140,17 +157,6 @@ async function estimatedEdges(
     }
     return result;
   });
-}
-
-/** What the logits are weighed with: the mean of the right tokens less that of the wrong ones. */
-function differenceOf(
-  vocabSize: number,
-  { right, wrong }: Pick<Pair, "right" | "wrong">,
-): Float32Array {
-  const weights = new Float32Array(vocabSize);
-  for (const id of right) weights[id] = (weights[id] as number) + 1 / right.length;
-  for (const id of wrong) weights[id] = (weights[id] as number) - 1 / wrong.length;
-  return weights;
 }
 
 /**

@@ -5,7 +5,7 @@
  *
  * with own_u what source u writes in this run, and base_u another value of it: 0, a mean, or that of another prompt.
  *
- * B variants of one text, T positions, N heads, H head size, D width, S sources so far, G targets of a layer, V vocabulary.
+ * B variants of one text, T positions, N heads, H head size, D width, S sources so far, G targets of a kind, V vocabulary.
  */
 import type { PhiConfig } from "../../model/config.ts";
 import { maskValues } from "../../model/mask.ts";
@@ -48,15 +48,16 @@ export interface PassShape {
 export interface RecordedPass {
   /** What the streams begin with, `[B, 1, T, D]`. */
   start: Tensor;
-  /** Of each layer, and last of the logits: 1 where an edge carries the base, `[B, G, S]`. Empty unless `ablated`. */
+  /** Of queries, keys, values and MLP of each layer, and of the logits: 1 where an edge carries the base, `[B, G, S]`. Empty unless `ablated`. */
   masks: readonly Tensor[];
   /** `[S, 1, T, D]`; undefined unless `ablated`. */
   base: Tensor | undefined;
-  /** What targets read, `[B, G, T, D]`, by layer, and last the logits' `[B, 1, T, D]`. */
+  /** What targets read, `[B, G, T, D]` by layer and kind, and last the logits' `[B, 1, T, D]`. */
   read: readonly Tensor[];
   /** What sources write, in their order, `[B, 1 or N, T, D]`. */
   written: readonly Tensor[];
-  /** After the last token, `[B, V]`. */
+  /** What the head reads after the last token, `[B, D]`, and the logits, `[B, V]`. */
+  last: Tensor;
   logits: Tensor;
   /** Writes what is the same in every run. Call it once the graph has memory. */
   prepare: () => void;
@@ -113,20 +114,19 @@ export function recordCircuitPass(
   let stream = start; // [B, 1, T, D]
   write(stream);
   for (const block of weights.blocks) {
-    const hasMlp = block.mlp !== undefined;
-    const targets = edges === "plain" ? 1 : 3 * heads + (hasMlp ? 1 : 0);
-    const h = normalized(copies(stream, targets), block.norm); // [B, G, T, D]
-    const part = (from: number, count: number): Tensor =>
-      edges === "plain"
-        ? broadcastTo(h, [variants, count, length, width])
-        : contiguous(slice(h, { axis: 1, start: from, length: count }));
-    const ports = [0, 1, 2].map((i) => part(i * heads, heads)) as [Tensor, Tensor, Tensor];
+    // Each kind of target is normalised by itself: parts of one tensor would be cut out, and their gradients put together again.
+    const h = edges === "plain" ? normalized(copies(stream, 1), block.norm) : undefined;
+    const part = (count: number): Tensor =>
+      h === undefined
+        ? normalized(copies(stream, count), block.norm) // [B, count, T, D]
+        : broadcastTo(h, [variants, count, length, width]);
+    const ports = [part(heads), part(heads), part(heads)] as const;
     const results = attention(ports, block, { positions, mask, config }); // [B, N, T, D]
     let sum = add(sumTo(results, stream.shape), block.out.bias);
     let mlpOut: Tensor | undefined;
     if (block.mlp !== undefined) {
       const { fc1, fc2 } = block.mlp;
-      const post = gelu(linear(part(3 * heads, 1), fc1.weight, fc1.bias));
+      const post = gelu(linear(part(1), fc1.weight, fc1.bias));
       mlpOut = linear(post, fc2.weight, fc2.bias); // [B, 1, T, D]
       sum = add(sum, mlpOut);
     }
@@ -134,12 +134,11 @@ export function recordCircuitPass(
     if (mlpOut !== undefined) write(mlpOut);
     stream = add(stream, sum);
   }
-  const last = copies(stream, 1); // [B, 1, T, D]
-  const end = contiguous(slice(last, { axis: 2, start: length - 1, length: 1 }));
-  const rows = normalized(reshape(end, [variants, width]), weights.norm);
+  const end = contiguous(slice(copies(stream, 1), { axis: 2, start: length - 1, length: 1 }));
+  const last = normalized(reshape(end, [variants, width]), weights.norm);
   return {
-    ...{ start, masks, base, read, written },
-    logits: linear(rows, weights.head.weight, weights.head.bias),
+    ...{ start, masks, base, read, written, last },
+    logits: linear(last, weights.head.weight, weights.head.bias),
     prepare: () => {
       positions.write(Int32Array.from({ length: variants * length }, (_, i) => i % length));
       mask.write(maskValues(mask, (row, cell) => cell <= row));
