@@ -20,7 +20,9 @@ import {
   detach,
   div,
   exp,
+  linear,
   matmul,
+  matmulTransposed,
   mul,
   relu,
   reshape,
@@ -37,7 +39,7 @@ import { Optimizer } from "../tensor/optimizers.ts";
 import { TensorStore } from "../tensor/store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Rows } from "./activation-store.ts";
-import { decode, preActivations, type DictionaryTensors } from "./record.ts";
+import { decode, type DictionaryTensors } from "./record.ts";
 
 export const ARCHITECTURES = ["topk", "batchtopk", "jumprelu"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
@@ -51,9 +53,8 @@ export interface FitOptions {
   /** Rows of a step. */
   batchTokens: number;
   learningRate: number;
-  /** What AuxK's loss counts for. */
+  /** What AuxK's loss counts for, and after how many steps without firing a latent is dead. */
   auxLossCoefficient: number;
-  /** A latent that did not fire for so many steps is dead. */
   deadFeatureWindow: number;
   /** `jumprelu`: what a latent that fires costs, the width of the rectangle, and where thresholds begin. */
   l0Coefficient: number;
@@ -188,8 +189,8 @@ export class DictionaryFit implements Disposable {
     return metrics;
   }
 
-  /** The weights as they are, of scaled activations. */
-  read(): { [name: string]: Float32Array } {
+  /** The weights, of scaled activations. */
+  read(): Record<string, Float32Array> {
     return Object.fromEntries([...this.parameters].map(([name, tensor]) => [name, tensor.read()]));
   }
 
@@ -240,10 +241,10 @@ export class DictionaryFit implements Disposable {
   }
 
   #loss(inputs: Inputs, auxiliary: boolean): Recorded["outputs"] {
-    const { kind, batchTokens } = this.options;
+    const { batchTokens } = this.options;
     const { x, y, ones, dead, auxScale } = inputs;
     const tensors = this.#tensors;
-    const pre = preActivations(tensors, x, { centred: kind === "sae" });
+    const pre = this.#preActivations(x);
     const { latents, cost, least } = this.#activate(pre, inputs);
     const out = decode(tensors, latents);
     const rest = sub(y, out);
@@ -259,6 +260,18 @@ export class DictionaryFit implements Disposable {
     const fired = reshape(matmul(ones, step(latents)), [-1]); // [S]
     const loss = add(add(mse, aux), cost ?? scale(mse, 0));
     return { mse, aux, loss, fired, least: least ?? scale(mse, 1) };
+  }
+
+  /**
+   * W·(x − b) + b_e as W·x + (b_e − W·b): the gradient of b then goes through one row, not through all of the batch. What is
+   * learned from is scaled, so that nothing large cancels.
+   */
+  #preActivations(x: Tensor): Tensor {
+    const { encoder, encoderBias, decoderBias } = this.#tensors;
+    if (this.options.kind === "transcoder") return linear(x, encoder, encoderBias);
+    const row = reshape(x.graph?.use(decoderBias) ?? decoderBias, [1, -1]);
+    const shift = reshape(matmulTransposed(row, encoder), [-1]); // [S]
+    return linear(x, encoder, sub(encoderBias, shift));
   }
 
   #activate(pre: Tensor, { l0Scale }: Inputs): { latents: Tensor; cost?: Tensor; least?: Tensor } {

@@ -13,7 +13,7 @@ export interface DictionaryTensors {
 }
 
 /** What latents read before σ: `[R, I]` → `[R, S]`. */
-export function preActivations(
+function preActivations(
   { encoder, encoderBias, decoderBias }: DictionaryTensors,
   x: Tensor,
   { centred }: { centred: boolean },
