@@ -63,7 +63,7 @@ export interface FitOptions {
   seed: number;
 }
 
-/** Of a step, under SAELens' names. */
+/** Under SAELens' names. */
 export interface FitMetrics {
   overall_loss: number;
   mse_loss: number;
@@ -208,10 +208,10 @@ export class DictionaryFit implements Disposable {
   }
 
   #follow(taken: Float32Array): void {
-    let least = Infinity;
-    for (const value of taken) if (value > 0 && value < least) least = value;
-    if (least < Infinity)
-      this.meanLeast = (1 - THRESHOLD_RATE) * this.meanLeast + THRESHOLD_RATE * least;
+    const least = taken.reduce((low, x) => (x > 0 && x < low ? x : low), Infinity);
+    if (least === Infinity) return;
+    this.meanLeast ||= least; // from 0 on, a short run would end far below
+    this.meanLeast += THRESHOLD_RATE * (least - this.meanLeast);
   }
 
   #record(auxiliary: boolean): Recorded & { inputs: Inputs } {
