@@ -3,7 +3,8 @@
  *
  * Whether a kept value is the very number that reading afresh would give depends on how it was computed: the products
  * inside ggml add in another order for one row than for many. Prompts are therefore read in blocks at fixed places, and
- * with `reuse: "exact"` only whole blocks of an earlier prompt are kept, so that the cache never changes a result.
+ * with `reuse: "exact"` only whole blocks of an earlier prompt are kept, so that the cache never changes a result. Where no
+ * row depends on those beside it (`model/independent-rows.ts`), every token of an earlier prompt is.
  */
 import { LabError } from "../base/errors.ts";
 import type { Intervention } from "../model/hooks/cached.ts";
@@ -32,11 +33,21 @@ export class Sequence implements Disposable {
   readonly #runner: Runner;
   readonly cache: KvCache;
   #tokens: number[] = [];
-  /** Tokens at the start that were read in whole blocks. */
+  /** Tokens at the start that were read as a prompt, in whole blocks where these matter. */
   #blockTokens = 0;
+  /** The tokens that can be kept exactly among the first `length` of a prompt. */
+  readonly #whole: (length: number) => number;
 
-  constructor(runner: Runner, { capacity, type }: { capacity: number; type: KvCacheType }) {
+  constructor(
+    runner: Runner,
+    {
+      capacity,
+      type,
+      independentRows = false,
+    }: { capacity: number; type: KvCacheType; independentRows?: boolean },
+  ) {
     this.#runner = runner;
+    this.#whole = independentRows ? (length) => length : wholeBlocks;
     this.cache = new KvCache(runner.backend, runner.config, { capacity, type });
   }
 
@@ -84,7 +95,7 @@ export class Sequence implements Disposable {
   /** Cuts the sequence back to its first `length` tokens. */
   truncate(length: number): void {
     this.#tokens.length = Math.min(this.#tokens.length, length);
-    this.#blockTokens = Math.min(this.#blockTokens, wholeBlocks(length));
+    this.#blockTokens = Math.min(this.#blockTokens, this.#whole(length));
   }
 
   /** Empties sequence and cache, after a computation that may have left values in it which are no numbers. */
@@ -102,7 +113,7 @@ export class Sequence implements Disposable {
     const kept = {
       none: 0,
       longest: common,
-      exact: wholeBlocks(Math.min(common, this.#blockTokens)),
+      exact: this.#whole(Math.min(common, this.#blockTokens)),
     }[reuse];
     this.truncate(kept);
     return kept;
@@ -110,12 +121,12 @@ export class Sequence implements Disposable {
 
   /** How many tokens of a prompt this sequence could keep exactly. */
   keepable(ids: readonly number[]): number {
-    return wholeBlocks(
+    return this.#whole(
       Math.min(commonLength(this.#tokens, ids), this.#blockTokens, ids.length - 1),
     );
   }
 
-  /** Takes the first `length` tokens of another sequence of this runner, a number of whole blocks, with their keys and values. */
+  /** Takes the first `length` tokens of another sequence of this runner, which it can keep exactly, with their keys and values. */
   copyFrom(other: Sequence, length: number): void {
     this.truncate(0);
     this.#runner.forget(this.cache);
@@ -143,7 +154,8 @@ export class Sequence implements Disposable {
 
   /** Notes that rows of a prompt were computed. */
   acceptBlock({ ids }: CachedTokens): void {
-    const isWhole = ids.length % BLOCK === 0 && this.#blockTokens === this.#tokens.length;
+    const isWhole =
+      this.#whole(ids.length) === ids.length && this.#blockTokens === this.#tokens.length;
     this.#tokens.push(...ids);
     if (isWhole) this.#blockTokens = this.#tokens.length;
   }

@@ -186,7 +186,9 @@ describe("completions", () => {
     const ask = async () => client.completions.create({ ...greedy, prompt, max_tokens: 4 });
     const [first, second] = [await ask(), await ask()];
     expect(second.choices).toEqual(first.choices);
-    expect(second.usage?.prompt_tokens_details?.cached_tokens).toBe(256);
+    // Whole blocks where a row's roundings depend on those beside it.
+    const kept = (second as { deterministic?: boolean }).deterministic === true ? 299 : 256;
+    expect(second.usage?.prompt_tokens_details?.cached_tokens).toBe(kept);
   });
 });
 

@@ -6,6 +6,7 @@
  * seed of its own. Where products sum each row in one order (`rowsAreIndependent`), not one bit depends on them.
  */
 import { LabError } from "../../base/errors.ts";
+import { rowsAreIndependent } from "../../model/independent-rows.ts";
 import type { Runner } from "../../model/runner.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { DecodeOptions } from "../generate.ts";
@@ -81,7 +82,8 @@ export class Batcher {
     this.#tokenizer = model.hasTokenizer ? model.tokenizer : undefined;
     this.#maxWaiting = maxWaiting;
     this.#capacity = Math.min(contextLength, model.contextLength);
-    const cache = { capacity: this.#capacity, type: model.cacheType };
+    const independentRows = rowsAreIndependent(model.weights, model.backend);
+    const cache = { capacity: this.#capacity, type: model.cacheType, independentRows };
     this.#slots = new Slots(this.#runner, { count: slots, ...cache });
   }
 

@@ -19,6 +19,8 @@ export interface SlotOptions {
   /** Tokens that each cache holds. */
   capacity: number;
   type: KvCacheType;
+  /** Whether what a row gives depends on no row beside it: then every token of a prompt can be kept, not only whole blocks. */
+  independentRows: boolean;
 }
 
 export class Slots implements Disposable {
@@ -37,7 +39,7 @@ export class Slots implements Disposable {
     return this.#options.count - this.#slots.filter(({ busy }) => busy).length;
   }
 
-  /** The most tokens of a prompt that any cache holds in whole blocks. */
+  /** The most tokens of a prompt that any cache can keep exactly. */
   keepable(prompt: readonly number[]): number {
     return Math.max(0, ...this.#slots.map(({ sequence }) => sequence.keepable(prompt)));
   }
