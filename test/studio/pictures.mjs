@@ -1,6 +1,7 @@
 /**
- * Pictures of every view, in both themes, at 1440 and 820 pixels, to be looked at: `node test/studio/pictures.mjs [FOLDER]`.
- * What a view shows is what its worked example makes with the bundled model.
+ * Pictures of every view, in both themes: at 1440 pixels into docs/pictures (`<view>-<theme>.png`), at 820 into a folder beside the
+ * system's other temporary ones, to be looked at. `node test/studio/pictures.mjs [VIEW…]`; what a view shows is its worked example
+ * with the bundled model.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -8,11 +9,19 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
-const [folder = path.join(tmpdir(), "philab-pictures")] = process.argv.slice(2);
-const MAIN = path.join(import.meta.dirname, "..", "..", "dist", "cli", "main.js");
+const wanted = process.argv.slice(2);
+const ROOT = path.join(import.meta.dirname, "..", "..");
+const MAIN = path.join(ROOT, "dist", "cli", "main.js");
+const SIZES = [
+  { width: 1440, folder: path.join(ROOT, "docs", "pictures") },
+  { width: 820, folder: path.join(tmpdir(), "philab-pictures") },
+];
 /** A view's address, and the buttons that are pressed before it is taken. */
 const VIEWS = [
   { name: "playground", press: ["Continue"], choose: 7 },
+  { name: "inspect", press: [] },
+  { name: "steer", press: ["Write"] },
+  { name: "train", press: [] },
   { name: "evaluate", press: [] },
   { name: "catalog", press: [] },
   { name: "system", press: [] },
@@ -20,7 +29,6 @@ const VIEWS = [
 /** For drawings and answers to be there. */
 const SETTLE_MS = 2_000;
 
-mkdirSync(folder, { recursive: true });
 const home = mkdtempSync(path.join(tmpdir(), "philab-pictures-home-"));
 const server = spawn(
   process.execPath,
@@ -32,18 +40,22 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] }
 try {
   const line = await new Promise((resolve) => server.stdout.once("data", resolve));
   const { url } = JSON.parse(String(line));
-  for (const { name, press, choose } of VIEWS)
-    for (const width of [1440, 820])
+  for (const { name, press, choose } of VIEWS.filter(
+    (view) => wanted.length === 0 || wanted.includes(view.name),
+  ))
+    for (const { width, folder } of SIZES)
       for (const theme of ["light", "dark"]) {
         const page = await browser.newPage({
           ...{ viewport: { width, height: 900 }, colorScheme: theme },
         });
         await page.goto(`${url}#/${name}`);
-        for (const button of press) await page.getByRole("button", { name: button }).click();
+        for (const button of press)
+          await page.getByRole("button", { name: button, exact: true }).click();
         await page.waitForTimeout(SETTLE_MS);
         if (choose !== undefined) await page.locator(".token").nth(choose).click();
-        const file = path.join(folder, `${name}-${width}-${theme}.png`);
-        await page.screenshot({ path: file, fullPage: true });
+        mkdirSync(folder, { recursive: true });
+        const file = path.join(folder, `${name}-${theme}.png`);
+        await page.screenshot({ path: file, fullPage: width === 820 });
         console.log(file);
         await page.close();
       }

@@ -7,18 +7,18 @@ import {
 } from "../../../../src/generate/prompt.ts";
 import { KNOWN_PROMPTS, type KnownPrompt } from "../../../../src/evaluate/known-prompts.ts";
 
-/** What the bundled model was trained for: it answers these in a moment. */
+/** What the bundled models were trained for: it answers these in a moment. */
 const BUNDLED: readonly KnownPrompt[] = [
   {
     title: "A function to complete",
-    source: "for phi-micro",
+    source: "for the bundled model",
     format: "code",
     turns: ['def count_even(xs):\n    """Return the number of the even numbers in xs."""'],
   },
-  { title: "A sum", source: "for phi-micro", format: "qa", turns: ["What is 3 + 4?"] },
+  { title: "A sum", source: "for the bundled model", format: "qa", turns: ["What is 3 + 4?"] },
   {
     title: "Who got the book",
-    source: "for phi-micro",
+    source: "for the bundled model",
     format: "text",
     turns: ["When Mary and John went to the store, John gave a book to"],
   },
