@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
+import { throwIfInterrupted } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
 import { guest, type GuestReply, type GuestRequest, type GuestSettings } from "./guest.ts";
 import { confineNode } from "./isolation.ts";
@@ -67,6 +68,8 @@ export class GuestProcess implements Disposable {
     program: string,
     { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal | undefined },
   ): Promise<ProgramOutcome> {
+    // A signal that was given before says nothing any more.
+    throwIfInterrupted(signal);
     const startMs = performance.now();
     let timedOut = false;
     const timer = setTimeout(() => {

@@ -143,6 +143,15 @@ describe.each(kinds)("%s", (_, open) => {
     await expect(running).rejects.toMatchObject({ code: "interrupted" });
     expect((await sandbox.run("assert True")).status).toBe("passed");
   });
+
+  it("stops at any moment of its beginning", async () => {
+    for (const afterMs of [0, 1, 2, 4, 8, 16, 32]) {
+      const stop = new AbortController();
+      const running = sandbox.run("while True: pass", { signal: stop.signal, timeoutMs: 60_000 });
+      setTimeout(() => stop.abort(), afterMs);
+      await expect(running).rejects.toMatchObject({ code: "interrupted" });
+    }
+  });
 });
 
 describe("the way from Python to JavaScript", () => {

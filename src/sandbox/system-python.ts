@@ -2,8 +2,10 @@
  * Programs in the machine's own `python3` inside bubblewrap: faster than WebAssembly and with the packages that are
  * installed there, behind one layer less. Only where somebody asks for it.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { throwIfInterrupted } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
 import type { Writable } from "node:stream";
 import { bubblewrapArguments, hasBubblewrap } from "./isolation.ts";
@@ -104,6 +106,7 @@ export class SystemPythonSandbox implements PythonSandbox {
     program: string,
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
   ): Promise<ProgramOutcome> {
+    throwIfInterrupted(signal);
     const startMs = performance.now();
     const word = randomBytes(16).toString("hex");
     const [file = "", ...args] = this.#command;
@@ -114,9 +117,9 @@ export class SystemPythonSandbox implements PythonSandbox {
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
-      child.kill("SIGKILL");
+      stop();
     }, timeoutMs);
-    const stop = (): boolean => child.kill("SIGKILL");
+    const stop = (): void => killWithChildren(child);
     signal?.addEventListener("abort", stop, { once: true });
     const [out, err] = [new Tail(), new Tail()];
     child.stdout.setEncoding("utf8").on("data", (text: string) => out.push(text));
@@ -147,6 +150,30 @@ export class SystemPythonSandbox implements PythonSandbox {
   async [Symbol.asyncDispose](): Promise<void> {
     // Every program has a process of its own, which ends with it.
   }
+}
+
+/**
+ * bubblewrap's child dies with it, but only once it has asked the kernel for that: one that was just made would live on, and hold
+ * the pipes open.
+ */
+function killWithChildren(child: ChildProcess): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  // Stopped first: it makes no child between the list and the end.
+  child.kill("SIGSTOP");
+  let children = "";
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  } catch {
+    // It has ended, or the kernel keeps no such list.
+  }
+  for (const id of children.split(" ").filter(Boolean))
+    try {
+      process.kill(Number(id), "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  child.kill("SIGKILL");
 }
 
 /** The two ends of a text of any length. */

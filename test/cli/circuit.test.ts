@@ -37,7 +37,7 @@ describe("philab circuit", () => {
     const held = await philab(...check, "--seed", "5", "--controls", "2", "--json");
     expect(held.exit, held.err).toBe(0);
     const { checks } = json(held) as { checks: { ablation: string; random: number[] }[] };
-    expect(checks.map(({ ablation }) => ablation)).toEqual(["resample", "mean", "zero"]);
+    expect(checks.map(({ ablation }) => ablation)).toEqual(["zero", "mean", "resample"]);
     expect(checks[0]!.random).toHaveLength(2);
     const strict = await philab(...check, "--ablation", "resample", "--at-least", "99");
     expect(strict.exit).toBe(3);

@@ -43,7 +43,7 @@ describe("philab sae", () => {
       "--json",
     );
     expect(measured.exit, measured.err).toBe(0);
-    expect(json(measured)).toMatchObject({ l0: 8, tokens: 100, hook: "blocks.1.hook_resid_post" });
+    expect(json(measured)).toMatchObject({ l0: 8, tokens: 200, hook: "blocks.1.hook_resid_post" });
 
     const elsewhere = await philab("sae", "eval", "own", "--data", data, "--hook", "resid_post0");
     expect(elsewhere.exit).toBe(2);

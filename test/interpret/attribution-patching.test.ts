@@ -13,7 +13,7 @@ import { open } from "../../src/open.ts";
 let phi: LanguageModel;
 
 beforeAll(async () => {
-  phi = await open(undefined, { mode: "reference", threads: 1 });
+  phi = await open("phi-micro", { mode: "reference", threads: 1 });
 });
 afterAll(async () => {
   await phi[Symbol.asyncDispose]();

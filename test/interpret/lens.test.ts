@@ -20,7 +20,7 @@ let theirs: Awaited<ReturnType<typeof readTensors>>;
 
 beforeAll(async () => {
   phi = await LanguageModel.open(fixture("phi-mini"), { mode: "reference", threads: 1 });
-  micro = await open(undefined, { mode: "reference", threads: 1 });
+  micro = await open("phi-micro", { mode: "reference", threads: 1 });
   theirs = await readTensors(fixture("transformer-lens.safetensors"));
 });
 afterAll(async () => {

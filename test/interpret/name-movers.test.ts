@@ -20,7 +20,7 @@ let phi: LanguageModel;
 let found: { head: HeadAt; lost: number }[];
 
 beforeAll(async () => {
-  phi = await open(undefined, { mode: "reference", threads: 1 });
+  phi = await open("phi-micro", { mode: "reference", threads: 1 });
   const { pairs } = createTask(phi, "ioi-classic", { count: 8, seed: 1 });
   const sweep = await patchSweep(phi, pairs, { site: "z", direction: "noise", control: false });
   found = [...sweep.values]

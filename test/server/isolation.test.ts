@@ -127,7 +127,7 @@ describe("models in the store", () => {
 
   it("are listed, are loaded when they are asked for, and answer under an adapter", async () => {
     const ids = (await server.client.models.list()).data.map(({ id }) => id);
-    expect(ids).toEqual(["phi-micro", "broken", "mini", "mini-2"]);
+    expect(ids).toEqual(["phi-micro", "broken", "mini", "mini-2", "phi-nano"]);
     expect(loaded(server, "mini")).toBeUndefined();
     expect(await ask("mini+plain")).not.toBe(await ask("mini"));
     expect(loaded(server, "mini")?.state).toBe("ready");

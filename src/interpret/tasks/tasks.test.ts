@@ -11,7 +11,7 @@ let micro: LanguageModel;
 let phi2: { tokenizer: Tokenizer; hasTokenizer: true; config: LanguageModel["config"] };
 
 beforeAll(async () => {
-  micro = await open(undefined, { threads: 1 });
+  micro = await open("phi-micro", { threads: 1 });
   const tokenizer = await loadFiles({
     "tokenizer.json": JSON.parse(phi2TokenizerJson()) as unknown,
   });
