@@ -7,6 +7,7 @@ import path from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PACKAGE_ROOT } from "../src/base/package.ts";
+import { COMMAND_GROUPS } from "../src/cli/command-table.ts";
 import { build, MAIN } from "./support/built.ts";
 
 const readme = readFileSync(path.join(PACKAGE_ROOT, "README.md"), "utf8");
@@ -115,4 +116,18 @@ describe("README.md", () => {
     }
     expect(commands.length).toBeGreaterThan(5);
   });
+});
+
+it("docs/announcement.md names commands, pages and pictures that there are", () => {
+  const text = readFileSync(path.join(PACKAGE_ROOT, "docs", "announcement.md"), "utf8");
+  const known = COMMAND_GROUPS.flatMap(({ commands }) => commands).flatMap((entry) =>
+    "commands" in entry ? entry.commands.map(({ name }) => `${entry.name} ${name}`) : [entry.name],
+  );
+  const named = [...text.matchAll(/`philab ([a-z]+(?: [a-z]+)?)/g)].map(([, name = ""]) => name);
+  expect(named.length).toBeGreaterThan(20);
+  const isKnown = (name: string): boolean =>
+    known.includes(name) || known.includes(name.replace(/ .*/, ""));
+  expect(named.filter((name) => !isKnown(name))).toEqual([]);
+  const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link);
+  expect(links.filter((link) => !existsSync(path.join(PACKAGE_ROOT, "docs", link)))).toEqual([]);
 });
