@@ -5,26 +5,10 @@ import { LabError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { DictionaryMetrics } from "../features/evaluate.ts";
 import type { FitMetrics } from "../features/dictionary-fit.ts";
-import type { OpenedModel } from "../features/job.ts";
 import type { LanguageModel } from "../generate/language-model.ts";
 import type { Job } from "../jobs/job.ts";
 import { readTexts } from "../train/data/texts.ts";
 import type { CommandContext } from "./command.ts";
-import { openRecorded, type RecordedModel } from "./open-model.ts";
-
-/** Opens the model that a run's record names. */
-export function openDictionaryModel(
-  context: CommandContext,
-): (asked: RecordedModel) => Promise<OpenedModel> {
-  return async (asked) => {
-    const { model, reference } = await openRecorded(context, asked);
-    return {
-      model,
-      name: reference.name,
-      [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
-    };
-  };
-}
 
 export async function followDictionary(
   { output, signal }: CommandContext,

@@ -67,6 +67,18 @@ export async function openRecorded(
   return openModel({ ...context, settings, sources }, { adapter });
 }
 
+/** What jobs open their models with: as their record names them, freed with what is handed out. */
+export function openForJob(context: CommandContext) {
+  return async (asked: RecordedModel) => {
+    const { model, reference } = await openRecorded(context, asked);
+    return {
+      model,
+      name: reference.name,
+      [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+    };
+  };
+}
+
 /** What a command's model is, for the record of a job. */
 export function recordedModel(
   { settings, sources }: Pick<CommandContext, "settings" | "sources">,

@@ -7,13 +7,13 @@ import { gcgJob } from "../safety/redteam/gcg-job.ts";
 import { probeJob, type ProbeResult } from "../safety/redteam/probe-job.ts";
 import type { CommandContext } from "./command.ts";
 import { openTarget } from "./evaluation.ts";
-import { openSafetyModel } from "./safety.ts";
+import { openForJob } from "./open-model.ts";
 
 export async function followGcg(
   context: CommandContext,
   begin: (definition: ReturnType<typeof gcgJob>) => Promise<Job<JsonObject>>,
 ): Promise<void> {
-  const job = await begin(gcgJob(openSafetyModel(context)));
+  const job = await begin(gcgJob(openForJob(context)));
   await follow(context, job, { label: "gcg", unit: "steps", table: gcgTable });
 }
 

@@ -48,12 +48,13 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     await followReport(context, (definition) => Job.resume(definition, folder));
   },
   "safety-toxigen": async (context, folder) => {
-    const [{ Job }, { toxigenJob }, { followToxigen, openSafetyModel }] = await Promise.all([
+    const [{ Job }, { toxigenJob }, { followToxigen }, { openForJob }] = await Promise.all([
       import("../jobs/job.ts"),
       import("../safety/toxigen/job.ts"),
       import("./safety.ts"),
+      import("./open-model.ts"),
     ]);
-    await followToxigen(context, () => Job.resume(toxigenJob(openSafetyModel(context)), folder));
+    await followToxigen(context, () => Job.resume(toxigenJob(openForJob(context)), folder));
   },
   finetune: async (context, folder) => {
     const [{ Job }, { finetuneJob }, { followTraining }] = await Promise.all([
@@ -80,14 +81,14 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     await followSynth(context, await Job.resume(synthJobOf(context), folder));
   },
   sae: async (context, folder) => {
-    const [{ Job }, { dictionaryJob }, { followDictionary, openDictionaryModel }] =
-      await Promise.all([
-        import("../jobs/job.ts"),
-        import("../features/job.ts"),
-        import("./features.ts"),
-      ]);
+    const [{ Job }, { dictionaryJob }, { followDictionary }, { openForJob }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../features/job.ts"),
+      import("./features.ts"),
+      import("./open-model.ts"),
+    ]);
     await followDictionary(context, (onMetrics) =>
-      Job.resume(dictionaryJob(openDictionaryModel(context), onMetrics), folder),
+      Job.resume(dictionaryJob(openForJob(context), onMetrics), folder),
     );
   },
   pull: async (context, folder) => {

@@ -5,14 +5,14 @@ import type { JsonObject } from "../base/json.ts";
 import type { Job } from "../jobs/job.ts";
 import { reportJob } from "../safety/report/job.ts";
 import type { CommandContext } from "./command.ts";
-import { openSafetyModel } from "./safety.ts";
+import { openForJob } from "./open-model.ts";
 
 export async function followReport(
   context: CommandContext,
   begin: (definition: ReturnType<typeof reportJob>) => Promise<Job<JsonObject>>,
 ): Promise<void> {
   const { output, signal } = context;
-  const job = await begin(reportJob(openSafetyModel(context)));
+  const job = await begin(reportJob(openForJob(context)));
   output.note(`run ${job.record.id}`);
   using progress = output.progress({ label: "report", unit: "models" });
   const finished = job.start({ signal });

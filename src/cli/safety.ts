@@ -3,25 +3,9 @@ import path from "node:path";
 import { formatCount, formatNumber, formatTable } from "../base/format.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { Job } from "../jobs/job.ts";
-import type { OpenedModel } from "../safety/toxigen/job.ts";
 import { PUBLISHED_AVERAGES } from "../safety/toxigen/published.ts";
 import type { ToxigenScores } from "../safety/toxigen/scores.ts";
 import type { CommandContext } from "./command.ts";
-import { openRecorded, type RecordedModel } from "./open-model.ts";
-
-/** Opens the model that a job's record names. */
-export function openSafetyModel(
-  context: CommandContext,
-): (asked: RecordedModel) => Promise<OpenedModel> {
-  return async (asked) => {
-    const { model, reference } = await openRecorded(context, asked);
-    return {
-      model,
-      name: reference.name,
-      [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
-    };
-  };
-}
 
 export async function followToxigen(
   { output, signal }: CommandContext,

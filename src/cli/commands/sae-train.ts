@@ -5,9 +5,9 @@ import { dictionaryJob } from "../../features/job.ts";
 import { DICTIONARY_OPTIONS, dictionaryArguments } from "../../features/train-options.ts";
 import { Job } from "../../jobs/job.ts";
 import { defineCommand } from "../command.ts";
-import { followDictionary, openDictionaryModel } from "../features.ts";
+import { followDictionary } from "../features.ts";
 import { flags } from "../flags.ts";
-import { recordedModel } from "../open-model.ts";
+import { openForJob, recordedModel } from "../open-model.ts";
 
 const { hook, ...OPTIONS } = DICTIONARY_OPTIONS;
 
@@ -47,7 +47,7 @@ export const command = defineCommand({
       ...(out === undefined ? {} : { out: path.resolve(cwd, out) }),
     });
     await followDictionary(context, (onMetrics) =>
-      Job.create(dictionaryJob(openDictionaryModel(context), onMetrics), {
+      Job.create(dictionaryJob(openForJob(context), onMetrics), {
         runsFolder: folders.runs,
         name: `${path.basename(settings.model ?? "bundled")}-${place}`.replace(/[^\w.-]+/g, "-"),
         arguments: asked,

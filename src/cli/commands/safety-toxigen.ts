@@ -6,8 +6,8 @@ import { Job } from "../../jobs/job.ts";
 import { toxigenArguments, toxigenJob } from "../../safety/toxigen/job.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
-import { recordedModel } from "../open-model.ts";
-import { followToxigen, openSafetyModel } from "../safety.ts";
+import { openForJob, recordedModel } from "../open-model.ts";
+import { followToxigen } from "../safety.ts";
 
 export const command = defineCommand({
   description:
@@ -37,7 +37,7 @@ export const command = defineCommand({
       seed: settings.seed,
     });
     await followToxigen(context, () =>
-      Job.create(toxigenJob(openSafetyModel(context)), {
+      Job.create(toxigenJob(openForJob(context)), {
         runsFolder: folders.runs,
         name: path.basename(model ?? "bundled"),
         arguments: asked,
