@@ -7,7 +7,9 @@ import { checkBody, readJson } from "./http/body.ts";
 import { errorAnswer, HttpError } from "./http/errors.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Route, RunService } from "./http/route.ts";
+import type { Machine } from "./lab/machine.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Log, RecentLog } from "./recent-log.ts";
 import { ROUTES } from "./routes.ts";
 import { pageAnswer, STUDIO_PATH, type Pages } from "./studio/pages.ts";
 
@@ -18,7 +20,9 @@ export interface AppOptions extends GuardOptions {
   runs: RunService;
   /** The studio's pages, where they are served. */
   pages?: Pages;
-  log: (message: string, more?: Record<string, string | number>) => void;
+  machine: Machine;
+  recent: RecentLog;
+  log: Log;
 }
 
 type App = Hono<{ Bindings: HttpBindings }>;
@@ -47,7 +51,10 @@ export function createApp(options: AppOptions): App {
   });
   app.onError((error, context) => {
     const { status, body, headers } = errorAnswer(error);
-    if (status >= 500) log("request failed", { path: context.req.path, error: body.error.message });
+    const { path } = context.req;
+    // Whoever asks while the first model is being loaded is told so: nothing failed.
+    if (status >= 500 && path !== "/health")
+      log("request failed", { path, error: body.error.message });
     return context.json(body, status as ContentfulStatusCode, headers);
   });
   return app;
@@ -65,7 +72,7 @@ function servePages(app: App, pages: Pages): void {
 async function answer(
   route: Route,
   context: Context<{ Bindings: HttpBindings }>,
-  { fleet, metrics, maxBodyBytes, runs }: AppOptions,
+  { fleet, metrics, maxBodyBytes, runs, machine, recent }: AppOptions,
 ): Promise<Response> {
   const body =
     route.body === undefined
@@ -75,7 +82,8 @@ async function answer(
   const address = context.env.incoming.socket.remoteAddress ?? "";
   return route.handle(
     {
-      ...{ fleet, metrics, runs, client: user ?? address, signal: context.req.raw.signal },
+      ...{ fleet, metrics, runs, machine, log: recent },
+      ...{ client: user ?? address, signal: context.req.raw.signal },
       params: context.req.param(),
     },
     body,

@@ -4,6 +4,7 @@ import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
 import { CATALOG_ROUTES } from "./lab/catalog.ts";
 import { LAB_ROUTES } from "./lab/inspect.ts";
 import { RUN_ROUTES } from "./lab/runs.ts";
+import { SYSTEM_ROUTES } from "./lab/system.ts";
 import { chat } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
 import { embeddings } from "./openai/embeddings.ts";
@@ -57,4 +58,5 @@ export const ROUTES: readonly Route[] = [
   ...LAB_ROUTES,
   ...RUN_ROUTES,
   ...CATALOG_ROUTES,
+  ...SYSTEM_ROUTES,
 ];

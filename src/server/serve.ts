@@ -9,8 +9,10 @@ import { Fleet, type FleetOptions } from "./fleet/fleet.ts";
 import { Inventory, type ServedModel } from "./fleet/inventory.ts";
 import { isLoopback, type GuardOptions } from "./http/guard.ts";
 import { DataSets } from "./lab/data-sets.ts";
+import { Machine } from "./lab/machine.ts";
 import { RunQueue } from "./lab/run-queue.ts";
 import { Metrics } from "./metrics.ts";
+import { RecentLog, type Log } from "./recent-log.ts";
 import type { Pages } from "./studio/pages.ts";
 
 export interface ServeOptions extends GuardOptions, FleetOptions {
@@ -23,7 +25,7 @@ export interface ServeOptions extends GuardOptions, FleetOptions {
   maxBodyBytes: number;
   /** The studio's pages, to be served at /studio/. */
   pages?: Pages;
-  log: (message: string, more?: Record<string, string | number>) => void;
+  log: Log;
 }
 
 /** A server that listens. */
@@ -42,16 +44,21 @@ const REQUEST_TIMEOUT_MS = 120_000;
  * @throws LabError `bad_input` for an address of the network without a key, and for one that is taken
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { host, port, apiKey, models, home, log } = options;
+  const { host, port, apiKey, models, home } = options;
   if (!isLoopback(host) && apiKey === undefined)
     throw new LabError("bad_input", `${host} can be reached from elsewhere: it needs a key`, {
       hint: "Set PHILAB_API_KEY, or listen on 127.0.0.1.",
     });
+  const recent = new RecentLog();
+  const log = recent.before(options.log);
   const fleet = new Fleet(new Inventory({ given: models, home }), options, { log });
   const folders = homeFolders(home);
   const queue = new RunQueue({ home, log });
   const runs = { folders, queue, dataSets: new DataSets(folders.data) };
-  const app = createApp({ ...options, fleet, runs, metrics: new Metrics() });
+  const app = createApp({
+    ...{ ...options, fleet, runs, recent, log },
+    ...{ machine: new Machine(options), metrics: new Metrics() },
+  });
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },

@@ -51,7 +51,7 @@ export const VIEWS: readonly View[] = [
   {
     name: "system",
     title: "System",
-    summary: "What is loaded, what it holds and what the server has counted.",
+    summary: "What computes here and how fast, what is loaded, what waits, and what happened.",
     load: () => import("./views/system/System.svelte"),
   },
 ];

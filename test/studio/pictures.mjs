@@ -24,7 +24,7 @@ const VIEWS = [
   { name: "train", press: [] },
   { name: "evaluate", press: [] },
   { name: "catalog", press: [] },
-  { name: "system", press: [] },
+  { name: "system", press: [/^Measure/] },
 ];
 /** For drawings and answers to be there. */
 const SETTLE_MS = 2_000;
@@ -52,6 +52,7 @@ try {
         for (const button of press)
           await page.getByRole("button", { name: button, exact: true }).click();
         await page.waitForTimeout(SETTLE_MS);
+        await page.locator("progress").first().waitFor({ state: "detached" });
         if (choose !== undefined) await page.locator(".token").nth(choose).click();
         mkdirSync(folder, { recursive: true });
         const file = path.join(folder, `${name}-${theme}.png`);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ArgumentsOf, EventOf, OperationName, ResultOf } from "../worker/protocol.ts";
 import type { WorkerFacts, WorkerSettings } from "../worker/protocol.ts";
+import type { Log } from "../recent-log.ts";
 import { WorkerProcess, type CallOptions } from "./worker-process.ts";
 
 /** Waits between starts, where a process ends without having answered anything. */
@@ -10,7 +11,7 @@ const BACKOFF_MS = [0, 500, 2_000, 10_000, 30_000];
 export type ModelState = "loading" | "ready" | "failed" | "stopped";
 
 export interface SupervisorEvents {
-  log: (message: string, more?: Record<string, string | number>) => void;
+  log: Log;
 }
 
 export class SupervisedModel {
@@ -43,6 +44,10 @@ export class SupervisedModel {
 
   get restarts(): number {
     return this.#restarts;
+  }
+
+  get residentBytes(): number | undefined {
+    return this.#process.residentBytes;
   }
 
   get counts(): WorkerProcess["counts"] {
@@ -105,7 +110,9 @@ export class SupervisedModel {
 
   #start(): WorkerProcess {
     const startMs = performance.now();
-    const started = new WorkerProcess(this.#settings);
+    const started = new WorkerProcess(this.#settings, (line) => {
+      if (line.trim() !== "") this.#events.log("model process wrote", { model: this.id, line });
+    });
     this.#state = "loading";
     started.facts.then(
       () => {

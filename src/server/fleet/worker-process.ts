@@ -1,6 +1,7 @@
 /** One child process with a model in it, from its start to its end. */
 import { fork, type ChildProcess } from "node:child_process";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { LabError } from "../../base/errors.ts";
 import { PACKAGE_ROOT } from "../../base/package.ts";
 import type {
@@ -39,13 +40,16 @@ export class WorkerProcess {
   /** Resolves with the cause when the process has ended. */
   readonly ended: Promise<string>;
   counts: BatcherCounts | undefined;
+  /** Of memory, when the process last said so. */
+  residentBytes: number | undefined;
   readonly #child: ChildProcess;
   readonly #calls = new Map<number, PendingCall>();
   #nextCall = 0;
   #cause: string | undefined;
   #stderr = "";
 
-  constructor(settings: WorkerSettings) {
+  /** @param onLine - takes what the process writes on stderr, line by line */
+  constructor(settings: WorkerSettings, onLine: (line: string) => void = () => undefined) {
     this.#child = fork(WORKER, [], {
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -53,6 +57,7 @@ export class WorkerProcess {
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
     });
+    if (this.#child.stderr) createInterface({ input: this.#child.stderr }).on("line", onLine);
     this.ended = new Promise((resolve) => {
       const end = (how: string): void => {
         this.#cause ??= this.#explain(how);
@@ -122,7 +127,7 @@ export class WorkerProcess {
 
   #receive(message: Exclude<FromWorker, { kind: "ready" | "refused" }>): void {
     if (message.kind === "counts") {
-      this.counts = message.counts;
+      ({ counts: this.counts, residentBytes: this.residentBytes } = message);
       return;
     }
     const pending = this.#calls.get(message.call);

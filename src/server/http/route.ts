@@ -3,8 +3,10 @@ import type { z } from "zod";
 import type { HomeFolders } from "../../base/settings.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { DataSets } from "../lab/data-sets.ts";
+import type { Machine } from "../lab/machine.ts";
 import type { RunQueue } from "../lab/run-queue.ts";
 import type { Metrics } from "../metrics.ts";
+import type { RecentLog } from "../recent-log.ts";
 
 /** Long work on disk: where it lies, what it may read, and who does it. */
 export interface RunService {
@@ -19,6 +21,8 @@ export interface RouteContext {
   fleet: Fleet;
   metrics: Metrics;
   runs: RunService;
+  machine: Machine;
+  log: RecentLog;
   /** Who asks: the user that the request names, or where it comes from. */
   client: string;
   /** Aborted when the client goes away. */

@@ -7,14 +7,13 @@ import path from "node:path";
 import { LabError } from "../../base/errors.ts";
 import { PACKAGE_ROOT } from "../../base/package.ts";
 import { readRun, writeRecord, type Run } from "../../jobs/runs.ts";
+import type { Log } from "../recent-log.ts";
 
 const PROGRAM = path.join(PACKAGE_ROOT, "dist", "cli", "main.js");
 const MAX_WAITING = 64;
 const STDERR_KEPT = 2_000;
 /** A run that is stopped saves what it has done; afterwards it is killed. */
 const GRACE_MS = 20_000;
-
-type Log = (message: string, more?: Record<string, string | number>) => void;
 
 interface Work {
   id: string;
@@ -39,6 +38,14 @@ export class RunQueue {
   /** Whether this server has the run in work or waiting. */
   has(id: string): boolean {
     return this.#working?.id === id || this.#waiting.some(({ record }) => record.id === id);
+  }
+
+  /** Runs of this server: the one in work, and those that wait, next first. */
+  get ids(): { working: string | null; waiting: string[] } {
+    return {
+      working: this.#working?.id ?? null,
+      waiting: this.#waiting.map(({ record }) => record.id),
+    };
   }
 
   /** Throws `busy` where too many wait already. */

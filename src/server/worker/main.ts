@@ -10,6 +10,9 @@ import type { FromWorker, OperationName, ToWorker, WorkerSettings } from "./prot
 
 const calls = new Map<number, AbortController>();
 let host: ModelHost | undefined;
+/** While calls are under way. */
+let telling: NodeJS.Timeout | undefined;
+const TELL_EVERY_MS = 250;
 /** Messages of one turn of the event loop travel together. */
 let outgoing: FromWorker[] = [];
 
@@ -32,6 +35,7 @@ async function open(settings: WorkerSettings): Promise<void> {
     );
     host = new ModelHost(model, settings);
     send({ kind: "ready", facts: host.facts });
+    tell();
   } catch (error) {
     send({ kind: "refused", error: LabError.from(error).toJSON() });
   }
@@ -40,6 +44,7 @@ async function open(settings: WorkerSettings): Promise<void> {
 async function answer(call: number, name: OperationName, args: unknown): Promise<void> {
   const controller = new AbortController();
   calls.set(call, controller);
+  telling ??= setInterval(tell, TELL_EVERY_MS);
   try {
     if (host === undefined)
       throw new LabError("internal", "internal: a call before the model is open");
@@ -55,8 +60,18 @@ async function answer(call: number, name: OperationName, args: unknown): Promise
     send({ kind: "error", call, error: LabError.from(error).toJSON() });
   } finally {
     calls.delete(call);
-    send({ kind: "counts", counts: host?.counts ?? NOTHING });
+    if (calls.size === 0) {
+      clearInterval(telling);
+      telling = undefined;
+    }
+    tell();
   }
+}
+
+/** How much is done, is in work and waits. */
+function tell(): void {
+  const residentBytes = process.memoryUsage.rss();
+  send({ kind: "counts", counts: host?.counts ?? NOTHING, residentBytes });
 }
 
 const NOTHING = {

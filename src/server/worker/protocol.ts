@@ -55,4 +55,4 @@ export type FromWorker =
   | { kind: "event"; call: number; event: unknown }
   | { kind: "result"; call: number; result: unknown }
   | { kind: "error"; call: number; error: ErrorRecord }
-  | { kind: "counts"; counts: BatcherCounts };
+  | { kind: "counts"; counts: BatcherCounts; residentBytes: number };

@@ -3,6 +3,9 @@ import type { ModelCard } from "../../../src/catalog/cards.ts";
 import type { Measurement } from "../../../src/catalog/measured.ts";
 import type { Published } from "../../../src/evaluate/published.ts";
 import type { RunRecord } from "../../../src/jobs/record.ts";
+import type { MachineFacts, MachineSpeed } from "../../../src/server/lab/machine.ts";
+import type { ModelAtWork } from "../../../src/server/lab/system.ts";
+import type { LogLine } from "../../../src/server/recent-log.ts";
 
 export interface ModelEntry {
   id: string;
@@ -69,4 +72,18 @@ export interface RunList {
 /** `GET /v1/lab/data` */
 export interface DataList {
   data: { name: string; kind: "folder" | "file"; sizeBytes?: number }[];
+}
+
+/** `GET /v1/lab/system` */
+export interface SystemFacts {
+  machine: MachineFacts;
+  /** `null` until it was measured. */
+  speed: MachineSpeed | null;
+  memory: { totalBytes: number; freeBytes: number; allowedBytes: number };
+  limits: { slots: number; maxWaiting: number; idleMs: number; mode: string };
+  models: ModelAtWork[];
+  /** Ids of this server's runs. */
+  runs: { working: string | null; waiting: string[] };
+  /** Oldest first. */
+  log: LogLine[];
 }
