@@ -125,6 +125,7 @@ export function resolveSettings({
 export interface HomeFolders {
   models: string;
   adapters: string;
+  dictionaries: string;
   data: string;
   runs: string;
   cache: string;
@@ -134,6 +135,7 @@ export function homeFolders(home: string): HomeFolders {
   return {
     models: path.join(home, "models"),
     adapters: path.join(home, "adapters"),
+    dictionaries: path.join(home, "dictionaries"),
     data: path.join(home, "data"),
     runs: path.join(home, "runs"),
     cache: path.join(home, "cache"),

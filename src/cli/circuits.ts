@@ -3,7 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { formatNumber, formatTable } from "../base/format.ts";
 import {
-  ABLATIONS,
+  type ABLATIONS,
   checkCircuit,
   readCircuit,
   saveCircuit,
@@ -12,10 +12,10 @@ import {
   type CircuitFile,
   type CircuitModel,
 } from "../interpret/index.ts";
+import type { Pair } from "../interpret/pairs.ts";
 import type { CommandContext } from "./command.ts";
 import { FLAGS, flags } from "./flags.ts";
 import { ANSWER_OPTIONS } from "./inspect.ts";
-import type { Pair } from "./pairs.ts";
 
 /** Prompts: a task that is drawn, or two that are typed. */
 export const PAIR_ARGUMENTS = {
@@ -29,11 +29,6 @@ export const PAIR_OPTIONS = {
   task: z.enum(TASK_NAMES).optional().describe("draw pairs of this task instead"),
   limit: FLAGS.limit.default(8),
 };
-
-export const ablationOption = z
-  .enum(ABLATIONS)
-  .default("resample")
-  .describe("what edges that are left out carry: the counterpart's values, their mean, or 0");
 
 export async function openCircuit(
   { cwd, output }: CommandContext,

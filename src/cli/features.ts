@@ -1,13 +1,10 @@
 /** What the commands about dictionaries have in common. */
 import path from "node:path";
 import { formatNumber, formatPercent, formatTable } from "../base/format.ts";
-import { LabError } from "../base/errors.ts";
 import type { JsonObject } from "../base/json.ts";
 import type { DictionaryMetrics } from "../features/evaluate.ts";
 import type { FitMetrics } from "../features/dictionary-fit.ts";
-import type { LanguageModel } from "../generate/language-model.ts";
 import type { Job } from "../jobs/job.ts";
-import { readTexts } from "../train/data/texts.ts";
 import type { CommandContext } from "./command.ts";
 
 export async function followDictionary(
@@ -36,6 +33,21 @@ export async function followDictionary(
   );
 }
 
+/** Follows a job that reads: a survey, a measurement, a search for a circuit. */
+export async function followReading(
+  { output, signal }: Pick<CommandContext, "output" | "signal">,
+  job: Job<JsonObject>,
+): Promise<void> {
+  using progress = output.progress({ label: job.record.kind });
+  output.note(`run ${job.record.id}`);
+  const finished = job.start({ signal });
+  for await (const { step, total } of job)
+    if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
+  const result = await finished;
+  progress.finish();
+  output.result({ run: job.record.id, folder: job.folder, ...result });
+}
+
 export function metricsTable(metrics: DictionaryMetrics): string {
   return formatTable(
     [{ title: "on held-out texts" }, { title: "", align: "right" }],
@@ -48,27 +60,4 @@ export function metricsTable(metrics: DictionaryMetrics): string {
       ["tokens", String(metrics.tokens)],
     ],
   );
-}
-
-/** Pieces of texts of two tokens or more, `tokens` of them at most: of files, or of lines of one. */
-export async function readSequences(
-  model: LanguageModel,
-  paths: readonly string[],
-  { tokens, length }: { tokens: number; length: number },
-): Promise<number[][]> {
-  const sequences: number[][] = [];
-  let found = 0;
-  for await (const text of readTexts(paths)) {
-    const ids = [...model.tokenizer.promptIds(text)];
-    for (let start = 0; start < ids.length && found < tokens; start += length) {
-      const piece = ids.slice(start, Math.min(start + length, start + tokens - found));
-      if (piece.length < 2) continue;
-      sequences.push(piece);
-      found += piece.length;
-    }
-    if (found >= tokens) break;
-  }
-  if (sequences.length === 0)
-    throw new LabError("bad_input", `${paths.join(", ")}: no text of two tokens or more`);
-  return sequences;
 }

@@ -91,6 +91,33 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
       Job.resume(dictionaryJob(openForJob(context), onMetrics), folder),
     );
   },
+  "sae-features": async (context, folder) => {
+    const [{ Job }, { surveyJob }, { followReading }, { openForJob }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../features/reading-jobs.ts"),
+      import("./features.ts"),
+      import("./open-model.ts"),
+    ]);
+    await followReading(context, await Job.resume(surveyJob(openForJob(context)), folder));
+  },
+  "sae-eval": async (context, folder) => {
+    const [{ Job }, { evaluationJob }, { followReading }, { openForJob }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../features/reading-jobs.ts"),
+      import("./features.ts"),
+      import("./open-model.ts"),
+    ]);
+    await followReading(context, await Job.resume(evaluationJob(openForJob(context)), folder));
+  },
+  circuit: async (context, folder) => {
+    const [{ Job }, { circuitJob }, { followReading }, { openForJob }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../interpret/circuit/search.ts"),
+      import("./features.ts"),
+      import("./open-model.ts"),
+    ]);
+    await followReading(context, await Job.resume(circuitJob(openForJob(context)), folder));
+  },
   pull: async (context, folder) => {
     const [{ Job }, { pullJob }, { followPull }] = await Promise.all([
       import("../jobs/job.ts"),

@@ -27,6 +27,8 @@ export interface Dossier {
   density: number;
   /** The largest, one for each text at most. */
   activations: Activation[];
+  /** How often its activation lies in each of equal parts between 0 and `most`. */
+  histogram: { most: number; counts: number[] };
   /** Next tokens whose logits it raises and lowers most, through the final LayerNorm's weight, its scale aside. */
   promoted: { token: number; logit: number }[];
   suppressed: { token: number; logit: number }[];
@@ -48,6 +50,7 @@ export interface DossierOptions {
 }
 
 const BLOCK_ROWS = 256;
+const HISTOGRAM_PARTS = 16;
 /** A feature that fires more often says little about a token. */
 const FREQUENT = 0.1;
 
@@ -78,6 +81,7 @@ export async function featureDossiers(
       feature,
       density: density[feature] as number,
       activations: activationsOf(read.places.get(feature) ?? [], sequences, options),
+      histogram: histogramOf(read.places.get(feature) ?? []),
       promoted: logits.slice(0, examples),
       suppressed: logits.slice(-examples).reverse(),
       neighbours: neighboursOf(dictionary, feature).slice(0, examples),
@@ -159,8 +163,21 @@ function activationsOf(
     });
 }
 
+function histogramOf(places: readonly Place[]): Dossier["histogram"] {
+  const most = places.reduce((largest, { value }) => Math.max(largest, value), 0);
+  const counts = Array<number>(HISTOGRAM_PARTS).fill(0);
+  for (const { value } of places) {
+    const part = Math.min(HISTOGRAM_PARTS - 1, Math.floor((HISTOGRAM_PARTS * value) / most));
+    counts[part] = (counts[part] as number) + 1;
+  }
+  return { most, counts };
+}
+
 /** Logits of all tokens for a direction of the stream, the highest first. */
-function promotedBy(head: Float32Array, row: Float32Array): { token: number; logit: number }[] {
+export function promotedBy(
+  head: Float32Array,
+  row: Float32Array,
+): { token: number; logit: number }[] {
   const width = row.length;
   return Array.from({ length: head.length / width }, (_, token) => {
     let logit = 0;
@@ -170,7 +187,8 @@ function promotedBy(head: Float32Array, row: Float32Array): { token: number; log
   }).sort((a, b) => b.logit - a.logit);
 }
 
-function neighboursOf(dictionary: Dictionary, feature: number): Dossier["neighbours"] {
+/** All other features, the nearest first. */
+export function neighboursOf(dictionary: Dictionary, feature: number): Dossier["neighbours"] {
   const own = decoderRow(dictionary, feature);
   const norm = Math.hypot(...own);
   return Array.from({ length: dictionary.sizes.latents }, (_, other) => {

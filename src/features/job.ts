@@ -55,9 +55,11 @@ export function dictionaryJob(
       const { featureDensity, ...metrics } = measured;
       context.emit({ metrics: { ...metrics } });
       const out = options.out ?? path.join(folder, "dictionary");
-      const more = { "README.md": dictionaryCard(dictionary, { model: name, metrics, options }) };
+      const measures = `${toJson(metrics, 2)}\n`;
+      const card = dictionaryCard(dictionary, { model: name, metrics, options });
+      const more = { "README.md": card, "metrics.json": measures };
       await writeDictionary(out, dictionary, { more, replace: options.out === undefined });
-      await writeTextAtomic(path.join(folder, "metrics.json"), `${toJson(metrics, 2)}\n`);
+      await writeTextAtomic(path.join(folder, "metrics.json"), measures);
       const steps = await stepsOf(folder);
       const page = trainingPage({ dictionary, model: name, metrics, steps, featureDensity });
       await writeTextAtomic(path.join(folder, "report.html"), page);

@@ -111,6 +111,39 @@ function configOf(dictionary: Dictionary): JsonObject {
   };
 }
 
+/** What a folder's configuration says, without its weights. */
+export interface DictionaryFacts extends Pick<
+  Dictionary,
+  "kind" | "input" | "output" | "metadata"
+> {
+  /** SAELens' name. */
+  architecture: string;
+  latents: number;
+  k: number | null;
+}
+
+/** @throws LabError as `readDictionary` */
+export async function readDictionaryFacts(folder: string): Promise<DictionaryFacts> {
+  const file = path.join(folder, CONFIG_FILE);
+  const config = parseConfig(await configText(folder, file), file);
+  const kind = kindOf(config, file);
+  return {
+    ...{ kind, ...hooksOf(config, kind, file), metadata: config.metadata ?? {} },
+    ...{ architecture: config.architecture, latents: config.d_sae, k: config.k ?? null },
+  };
+}
+
+async function configText(folder: string, file: string): Promise<string> {
+  return readFile(file, "utf8").catch((error: unknown) => {
+    const found = LabError.from(error);
+    throw found.code === "not_found"
+      ? new LabError("not_found", `${folder} holds no dictionary: there is no ${CONFIG_FILE}`, {
+          hint: "Give a folder that philab sae train or SAELens wrote.",
+        })
+      : found;
+  });
+}
+
 /**
  * Reads a folder of SAELens.
  *
@@ -119,15 +152,7 @@ function configOf(dictionary: Dictionary): JsonObject {
  */
 export async function readDictionary(folder: string): Promise<Dictionary> {
   const file = path.join(folder, CONFIG_FILE);
-  const text = await readFile(file, "utf8").catch((error: unknown) => {
-    const found = LabError.from(error);
-    throw found.code === "not_found"
-      ? new LabError("not_found", `${folder} holds no dictionary: there is no ${CONFIG_FILE}`, {
-          hint: "Give a folder that philab sae train or SAELens wrote.",
-        })
-      : found;
-  });
-  const config = parseConfig(text, file);
+  const config = parseConfig(await configText(folder, file), file);
   const kind = kindOf(config, file);
   const sizes = {
     latents: config.d_sae,

@@ -2,6 +2,7 @@
 import { LabError } from "../base/errors.ts";
 import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
 import { CATALOG_ROUTES } from "./lab/catalog.ts";
+import { FEATURE_ROUTES } from "./lab/features.ts";
 import { LAB_ROUTES } from "./lab/inspect.ts";
 import { RUN_ROUTES } from "./lab/runs.ts";
 import { SYSTEM_ROUTES } from "./lab/system.ts";
@@ -56,6 +57,7 @@ export const ROUTES: readonly Route[] = [
   ...[completions, chat, embeddings, listModels, showModel, loadModel, unloadModel],
   ...[tokenize, detokenize, health, metrics, openapi],
   ...LAB_ROUTES,
+  ...FEATURE_ROUTES,
   ...RUN_ROUTES,
   ...CATALOG_ROUTES,
   ...SYSTEM_ROUTES,

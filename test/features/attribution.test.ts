@@ -10,38 +10,21 @@ import {
 } from "../../src/features/attribution/graph.ts";
 import { checkGraph } from "../../src/features/attribution/interventions.ts";
 import { neuronpediaGraph } from "../../src/features/attribution/neuronpedia.ts";
-import { decoderRow, encoderRow, type Dictionary } from "../../src/features/dictionary.ts";
+import { decoderRow, encoderRow } from "../../src/features/dictionary.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
 import type { Edit } from "../../src/model/hooks/edits.ts";
 import type { HookName } from "../../src/model/hooks/names.ts";
 import { fixture } from "../support/golden.ts";
+import { randomTranscoder } from "../support/known-dictionaries.ts";
 
 const model = await LanguageModel.open(fixture("phi-mini"), { mode: "reference", threads: 1 });
 afterAll(() => model[Symbol.asyncDispose]());
 const { layers, width } = model.config;
 const ids = [5, 17, 99, 4, 17, 8];
 const random = new Random(4);
-const transcoders = new Map(Array.from({ length: layers }, (_, l) => [l, transcoder(l)]));
-
-function transcoder(layer: number): Dictionary {
-  const latents = 2 * width;
-  const values = (count: number, size: number): Float32Array =>
-    Float32Array.from({ length: count }, () => size * random.normal());
-  return {
-    kind: "transcoder",
-    activation: { name: "jumprelu" },
-    input: `blocks.${layer}.hook_ln1_out`,
-    output: `blocks.${layer}.hook_mlp_out`,
-    sizes: { latents, input: width, output: width },
-    centred: false,
-    encoder: values(latents * width, 1 / Math.sqrt(width)),
-    encoderBias: values(latents, 0.1),
-    decoder: values(latents * width, 0.3 / Math.sqrt(width)),
-    decoderBias: values(width, 0.1),
-    threshold: new Float32Array(latents).fill(1.2),
-    metadata: {},
-  };
-}
+const transcoders = new Map(
+  Array.from({ length: layers }, (_, l) => [l, randomTranscoder(width, l, random)]),
+);
 
 const graph = await attributionGraph(model, ids, transcoders);
 const featureNodes = graph.nodes.filter((node) => node.kind === "feature");

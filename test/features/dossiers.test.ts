@@ -1,40 +1,17 @@
 /** What is said of single features, for a dictionary whose features are known. */
 import { afterAll, describe, expect, it } from "vitest";
-import type { Dictionary } from "../../src/features/dictionary.ts";
 import { featureDossiers, steerAtRandom, steerByFeature } from "../../src/features/dossiers.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
 import { openWeights } from "../../src/interpret/weights.ts";
 import { fixture } from "../support/golden.ts";
+import { tokenFeatures } from "../support/known-dictionaries.ts";
 
 const model = await LanguageModel.open(fixture("phi-mini"), { mode: "reference", threads: 1 });
 afterAll(() => model[Symbol.asyncDispose]());
 const { width } = model.config;
-const embedding = await (await openWeights(model)).embedding();
 const TOKENS = [7, 11, 30];
 
-/** Features that fire for one token each: they read its embedding, above half of its length squared. */
-function tokenFeatures(): Dictionary {
-  const rows = Float32Array.from(
-    TOKENS.flatMap((token) => [...embedding.subarray(token * width, (token + 1) * width)]),
-  );
-  const squares = TOKENS.map((_, i) =>
-    rows.subarray(i * width, (i + 1) * width).reduce((sum, x) => sum + x * x, 0),
-  );
-  return {
-    kind: "sae",
-    activation: { name: "relu" },
-    ...{ input: "hook_embed", output: "hook_embed", centred: false },
-    sizes: { latents: TOKENS.length, input: width, output: width },
-    encoder: rows,
-    encoderBias: Float32Array.from(squares, (square) => -0.7 * square),
-    decoder: rows,
-    decoderBias: new Float32Array(width),
-    threshold: undefined,
-    metadata: {},
-  };
-}
-
-const dictionary = tokenFeatures();
+const dictionary = await tokenFeatures(model, TOKENS);
 const sequences = [
   [7, 2, 3, 11, 4, 7],
   [5, 6, 11, 9],
@@ -55,6 +32,10 @@ describe("a dossier", () => {
     expect(eleven!.activations.map(({ ids }) => ids)).toContainEqual([5, 6, 11, 9]);
     for (const { at, value, values } of eleven!.activations) expect(values[at]).toBe(value);
     expect(never).toMatchObject({ density: 0, activations: [] });
+    for (const { histogram, density, activations } of [seven!, eleven!, never!]) {
+      expect(histogram.counts.reduce((sum, n) => sum + n, 0)).toBe(Math.round(density * tokens));
+      expect(histogram.most).toBe(Math.max(0, ...activations.map(({ value }) => value)));
+    }
   });
 
   it("says which tokens it promotes: those whose logits its direction raises", async () => {

@@ -1,16 +1,8 @@
 /** `philab circuit discover`: which edges between parts of a model carry an answer. */
-import { z } from "zod";
+import { circuitFile, searchCircuit } from "../../interpret/circuit/search.ts";
+import { SEARCH_OPTIONS } from "../../interpret/circuit/search-options.ts";
+import { CircuitModel, listEdges } from "../../interpret/index.ts";
 import {
-  acdc,
-  CircuitModel,
-  connected,
-  EDGE_METHODS,
-  edgeEffects,
-  listEdges,
-  strongestEdges,
-} from "../../interpret/index.ts";
-import {
-  ablationOption,
   checks,
   checksTable,
   edgesTable,
@@ -29,29 +21,7 @@ export const command = defineCommand({
   arguments: PAIR_ARGUMENTS,
   options: {
     ...PAIR_OPTIONS,
-    method: z
-      .enum([...EDGE_METHODS, "acdc"])
-      .default("eap-ig")
-      .describe("how"),
-    edges: z
-      .int()
-      .min(1)
-      .default(50)
-      .describe("edges to keep, the strongest; of acdc nothing")
-      .meta({ placeholder: "count" }),
-    threshold: z
-      .number()
-      .positive()
-      .default(0.01)
-      .describe("acdc: nats that an edge must be worth")
-      .meta({ placeholder: "number" }),
-    steps: z
-      .int()
-      .min(1)
-      .default(5)
-      .describe("eap-ig: gradients on the way between the prompts")
-      .meta({ placeholder: "count" }),
-    ablation: ablationOption,
+    ...SEARCH_OPTIONS,
     ...flags("seed", "out"),
   },
   defaults: { mode: "reference" },
@@ -71,25 +41,21 @@ export const command = defineCommand({
     const { graph } = circuit;
     using progress = output.progress({ label: "circuit" });
     const onProgress = (done: number, total: number): void => progress.update(done, { total });
-    const effects =
-      method === "acdc"
-        ? undefined
-        : await edgeEffects(circuit, pairs, { method, steps: options.steps, signal, onProgress });
-    const kept =
-      effects === undefined
-        ? connected(graph, await acdc(circuit, pairs, { ...options, signal, onProgress }))
-        : strongestEdges(circuit, effects, options.edges);
+    const { kept, effects } = await searchCircuit(circuit, pairs, {
+      ...{ ...options, signal, onProgress },
+    });
     progress.finish();
     const found = await checks(circuit, pairs, kept, {
       ...{ ablations: [ablation], seed: settings.seed, controls: 5, signal },
     });
     const edges = listEdges(graph, kept, effects);
-    const file = {
-      schema: 1,
-      model: { name: opened.reference.name, sha256: model.fingerprint() },
-      ...{ method, task: task ?? null, seed: task === undefined ? null : settings.seed },
-      ...{ pairs: pairs.length, total: graph.edges, edges },
-    } as const;
+    const file = circuitFile(
+      { method, task, seed: settings.seed },
+      {
+        model: { name: opened.reference.name, sha256: model.fingerprint() },
+        ...{ pairs: pairs.length, total: graph.edges, edges },
+      },
+    );
     const written = await keepCircuit(context, options.out, file);
     output.result(
       {

@@ -10,9 +10,9 @@ import { attributionGraph } from "../../features/attribution/attribute.ts";
 import { pruneGraph, PRUNING, type Transcoders } from "../../features/attribution/graph.ts";
 import { checkGraph } from "../../features/attribution/interventions.ts";
 import { neuronpediaGraph, nodeId } from "../../features/attribution/neuronpedia.ts";
-import type { Dictionary } from "../../features/dictionary.ts";
 import { graphPage } from "../../features/pages/graph-page.ts";
 import { readDictionary } from "../../features/sae-lens.ts";
+import { transcodersByLayer } from "../../features/transcoders.ts";
 import { tokenName } from "../../interpret/answers.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
@@ -151,20 +151,9 @@ export const command = defineCommand({
   },
 });
 
-/** By layer. Throws `bad_input` for two of one layer. */
 async function readTranscoders(folders: readonly string[]): Promise<Transcoders> {
-  const found = new Map<number, Dictionary>();
-  for (const folder of folders) {
-    const dictionary = await readDictionary(folder);
-    const layer = Number(/^blocks\.(\d+)\.hook_mlp_out$/.exec(dictionary.output)?.[1] ?? NaN);
-    if (dictionary.kind !== "transcoder" || Number.isNaN(layer))
-      throw new LabError(
-        "bad_input",
-        `${folder} is no transcoder of an MLP, but of ${dictionary.output}`,
-      );
-    if (found.has(layer))
-      throw new LabError("bad_input", `two transcoders of layer ${layer} were given`);
-    found.set(layer, dictionary);
-  }
-  return found;
+  const given = await Promise.all(
+    folders.map(async (name) => ({ name, dictionary: await readDictionary(name) })),
+  );
+  return transcodersByLayer(given);
 }

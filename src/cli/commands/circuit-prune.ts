@@ -1,7 +1,8 @@
 /** `philab circuit prune`: the smallest part of a circuit that is still faithful. */
 import { z } from "zod";
+import { SEARCH_OPTIONS } from "../../interpret/circuit/search-options.ts";
 import { CircuitModel, edgesOf, listEdges, pruneCircuit } from "../../interpret/index.ts";
-import { ablationOption, edgesTable, keepCircuit, openCircuit, PAIR_OPTIONS } from "../circuits.ts";
+import { edgesTable, keepCircuit, openCircuit, PAIR_OPTIONS } from "../circuits.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
 import { openModel, provenance } from "../open-model.ts";
@@ -23,7 +24,7 @@ export const command = defineCommand({
       .default(0.8)
       .describe("how much of the answer it must keep; 1 is all of it")
       .meta({ placeholder: "share" }),
-    ablation: ablationOption,
+    ablation: SEARCH_OPTIONS.ablation,
     ...flags("seed", "out"),
   },
   defaults: { mode: "reference" },

@@ -9,6 +9,7 @@ import {
   TASK_NAMES,
   type PatchSweep,
 } from "../../interpret/index.ts";
+import type { Pair } from "../../interpret/pairs.ts";
 import { tokenName } from "../../interpret/answers.ts";
 import { patchPage } from "../../interpret/pages/patch-page.ts";
 import { defineCommand } from "../command.ts";
@@ -16,7 +17,7 @@ import { FLAGS, flags } from "../flags.ts";
 import { ANSWER_OPTIONS, pageFacts, writePage } from "../inspect.ts";
 import { estimateSweep, type EstimatedSweep } from "../patch-estimate.ts";
 import { openModel, provenance } from "../open-model.ts";
-import { pairsOf, type Pair } from "../pairs.ts";
+import { pairsOf } from "../pairs.ts";
 
 export const command = defineCommand({
   description:

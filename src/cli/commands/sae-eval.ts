@@ -5,8 +5,9 @@ import { LabError } from "../../base/errors.ts";
 import { assertFits } from "../../features/dictionary.ts";
 import { evaluateDictionary } from "../../features/evaluate.ts";
 import { readDictionary } from "../../features/sae-lens.ts";
+import { readSequences } from "../../features/sequences.ts";
 import { defineCommand } from "../command.ts";
-import { metricsTable, readSequences } from "../features.ts";
+import { metricsTable } from "../features.ts";
 import { flags } from "../flags.ts";
 import { openModel, provenance } from "../open-model.ts";
 

@@ -12,11 +12,11 @@ import {
 } from "../../features/dossiers.ts";
 import { featuresPage } from "../../features/pages/features-page.ts";
 import { readDictionary } from "../../features/sae-lens.ts";
+import { readSequences } from "../../features/sequences.ts";
 import { tokenName } from "../../interpret/answers.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import type { Dictionary } from "../../features/dictionary.ts";
 import { defineCommand } from "../command.ts";
-import { readSequences } from "../features.ts";
 import { FLAGS, flags } from "../flags.ts";
 import { pageFacts, writePage } from "../inspect.ts";
 import { openModel, provenance } from "../open-model.ts";

@@ -23,7 +23,7 @@ export interface GraphOptions {
 /** Directions that are carried back together. */
 const BATCH = 64;
 
-interface Feature {
+export interface ActiveFeature {
   layer: number;
   position: number;
   feature: number;
@@ -47,7 +47,7 @@ export async function attributionGraph(
     capture: graphHooks(layers),
     ...(signal === undefined ? {} : { signal }),
   });
-  const fired = await featuresOf(model, run, transcoders);
+  const fired = await activeFeatures(model, run, transcoders);
   const features = strongest(fired, transcoders, maxFeatures);
   const written = writtenRows(run, { features, transcoders, layers, width });
   const blocks = await freeze(model, run, written);
@@ -108,7 +108,7 @@ function graphHooks(layers: number): HookName[] {
   return ["hook_embed", ...each.flat(), "ln_final.hook_scale"];
 }
 
-function checkTranscoders(model: LanguageModel, transcoders: Transcoders): void {
+export function checkTranscoders(model: LanguageModel, transcoders: Transcoders): void {
   for (const [layer, dictionary] of transcoders) {
     assertFits(dictionary, model.config);
     const { input, output } = dictionary;
@@ -119,12 +119,13 @@ function checkTranscoders(model: LanguageModel, transcoders: Transcoders): void 
   }
 }
 
-async function featuresOf(
+/** All features that fire in a run that has what transcoders read, by layer and position. */
+export async function activeFeatures(
   model: LanguageModel,
   run: Run,
   transcoders: Transcoders,
-): Promise<Feature[]> {
-  const found: Feature[] = [];
+): Promise<ActiveFeature[]> {
+  const found: ActiveFeature[] = [];
   for (const layer of [...transcoders.keys()].sort((a, b) => a - b)) {
     const dictionary = transcoders.get(layer) as NonNullable<ReturnType<Transcoders["get"]>>;
     using loaded = new LoadedDictionary(dictionary, model.backend);
@@ -142,12 +143,12 @@ async function featuresOf(
 
 /** Those that write most, in their order. */
 function strongest(
-  features: readonly Feature[],
+  features: readonly ActiveFeature[],
   transcoders: Transcoders,
   most: number,
-): Feature[] {
+): ActiveFeature[] {
   if (features.length <= most) return [...features];
-  const size = ({ layer, feature, activation }: Feature): number =>
+  const size = ({ layer, feature, activation }: ActiveFeature): number =>
     activation * Math.hypot(...decoderRow(transcoders.get(layer) as never, feature));
   const kept = new Set([...features].sort((a, b) => size(b) - size(a)).slice(0, most));
   return features.filter((own) => kept.has(own));
@@ -161,7 +162,12 @@ function writtenRows(
     transcoders,
     layers,
     width,
-  }: { features: readonly Feature[]; transcoders: Transcoders; layers: number; width: number },
+  }: {
+    features: readonly ActiveFeature[];
+    transcoders: Transcoders;
+    layers: number;
+    width: number;
+  },
 ): Float32Array[] {
   return Array.from({ length: layers }, (_, layer) => {
     const own = features.filter((feature) => feature.layer === layer);
@@ -238,7 +244,7 @@ function fillRow(
   }: {
     m: number;
     read: Awaited<ReturnType<typeof readBack>>;
-    features: readonly Feature[];
+    features: readonly ActiveFeature[];
     layers: number;
     length: number;
   },
@@ -253,7 +259,8 @@ function fillRow(
     const count = own + length;
     const at = (position: number, a: number): number =>
       values[(m * length + position) * count + a] as number;
-    for (let i = 0; i < own; i++) row[first + i] = at((features[first + i] as Feature).position, i);
+    for (let i = 0; i < own; i++)
+      row[first + i] = at((features[first + i] as ActiveFeature).position, i);
     for (let position = 0; position < length; position++)
       row[features.length + layer * length + position] = at(position, own + position);
   });

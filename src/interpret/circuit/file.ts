@@ -64,7 +64,7 @@ export async function readCircuit(file: string): Promise<CircuitFile> {
  * @throws LabError `bad_input` for edges that this model does not have
  */
 export function edgesOf(
-  { model: made, edges, total }: CircuitFile,
+  { model: made, edges, total }: Pick<CircuitFile, "model" | "edges" | "total">,
   graph: CircuitGraph,
   model: Pick<LanguageModel, "fingerprint">,
 ): { kept: Uint8Array; effects: Float64Array; sameModel: boolean } {

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
-import { SETTING_SCHEMAS, type HomeFolders } from "../../base/settings.ts";
+import { SETTING_SCHEMAS } from "../../base/settings.ts";
 import { synthArguments } from "../../data/synth/job.ts";
 import { evaluationArguments, TRUNCATIONS } from "../../evaluate/job.ts";
 import { selectTasks } from "../../evaluate/select.ts";
@@ -12,51 +12,21 @@ import { createRun } from "../../jobs/job.ts";
 import type { Run } from "../../jobs/runs.ts";
 import { FINETUNE_OPTIONS, finetuneArguments } from "../../train/finetune-options.ts";
 import { PRETRAIN_OPTIONS, pretrainArguments } from "../../train/pretrain.ts";
-import type { FleetOptions } from "../fleet/fleet.ts";
 import { madeBy, type Inventory } from "../fleet/inventory.ts";
 import { commandOf } from "./command-line.ts";
-import { dataName, type DataSets } from "./data-sets.ts";
-
-/** What a run is made with. */
-export interface RunMaker {
-  inventory: Inventory;
-  dataSets: DataSets;
-  folders: HomeFolders;
-  /** Of the server, for all models. */
-  settings: Pick<FleetOptions, "device" | "threads">;
-}
-
-export interface RunKind<S extends z.ZodObject = z.ZodObject> {
-  kind: string;
-  /** One line, for the OpenAPI document. */
-  summary: string;
-  body: S;
-  /** A run that is ready to begin. */
-  create(asked: z.output<S>, maker: RunMaker): Promise<Run>;
-}
-
-function defineRunKind<S extends z.ZodObject>(kind: RunKind<S>): RunKind {
-  return kind;
-}
-
-const MAX_ROWS = 10_000;
-
-const shared = {
-  runName: z.string().max(60).optional().describe("part of the run's name"),
-  seed: SETTING_SCHEMAS.seed.default(0),
-};
-const model = z.string().max(300).optional().describe("a name that /v1/models lists");
-const names = z.array(dataName).max(64);
-const data = {
-  data: names.default([]).describe("data sets of GET /v1/lab/data, by name"),
-  evalData: names.default([]).describe("data sets to evaluate on"),
-  rows: z
-    .array(z.record(z.string(), z.json()))
-    .min(1)
-    .max(MAX_ROWS)
-    .optional()
-    .describe("rows of data that come with the request"),
-};
+import { dataName } from "./data-sets.ts";
+import { INSIDE_RUNS } from "./inside-runs.ts";
+import {
+  dataOf,
+  dataSets,
+  defined,
+  defineRunKind,
+  modelName,
+  pathOf,
+  settingsOf,
+  sharedFields,
+  type RunKind,
+} from "./run-maker.ts";
 
 const { modelConfig: _modelConfig, ...pretrainOptions } = PRETRAIN_OPTIONS;
 
@@ -65,10 +35,10 @@ const train = defineRunKind({
   summary: "Train a model, from random weights or from another model",
   body: z.strictObject({
     ...pretrainOptions,
-    initFrom: model.describe("a model to go on from, or to grow"),
-    tokenizer: model.describe("the model whose tokenizer is used; initFrom's by default"),
-    ...data,
-    ...shared,
+    initFrom: modelName.describe("a model to go on from, or to grow"),
+    tokenizer: modelName.describe("the model whose tokenizer is used; initFrom's by default"),
+    ...dataSets,
+    ...sharedFields,
   }),
   async create(asked, maker) {
     const { runName, rows: _rows, initFrom, tokenizer, ...options } = asked;
@@ -91,7 +61,7 @@ const train = defineRunKind({
 const finetune = defineRunKind({
   kind: "finetune",
   summary: "Train an adapter beside a model's weights, or all of them, on answers or preferences",
-  body: z.strictObject({ ...FINETUNE_OPTIONS, model, ...data, ...shared }),
+  body: z.strictObject({ ...FINETUNE_OPTIONS, model: modelName, ...dataSets, ...sharedFields }),
   async create(asked, maker) {
     const { runName, rows: _rows, ...options } = asked;
     const { model: found, adapter } = await maker.inventory.find(asked.model);
@@ -117,7 +87,7 @@ const evaluation = defineRunKind({
   kind: "eval",
   summary: "Run benchmarks on a model",
   body: z.strictObject({
-    model,
+    model: modelName,
     tasks: z
       .array(z.string().regex(/^\w{1,100}$/, "expected a task's name"))
       .min(1)
@@ -137,7 +107,7 @@ const evaluation = defineRunKind({
     data: dataName
       .optional()
       .describe("a folder of GET /v1/lab/data with the tasks' files; the hub's where left out"),
-    runName: shared.runName,
+    runName: sharedFields.runName,
   }),
   async create(asked, maker) {
     const { runName, data: named, ...options } = asked;
@@ -172,7 +142,7 @@ const synth = defineRunKind({
     name: dataName.describe("of the data set"),
     characters: z.int().min(1000).max(100_000_000).default(200_000),
     shares: synthArguments.shape.shares,
-    seed: shared.seed,
+    seed: sharedFields.seed,
   }),
   async create(asked, maker) {
     const { name, ...options } = asked;
@@ -189,47 +159,10 @@ const synth = defineRunKind({
   },
 });
 
-export const RUN_KINDS: readonly RunKind[] = [train, finetune, evaluation, synth];
-
-async function pathOf(
-  name: string | undefined,
-  { inventory }: RunMaker,
-): Promise<string | undefined> {
-  return name === undefined ? undefined : (await inventory.find(name)).model.reference.path;
-}
-
-/** Paths of the data sets that are named, and of the rows that came along. */
-async function dataOf(
-  asked: {
-    data: readonly string[];
-    evalData: readonly string[];
-    rows?: Parameters<DataSets["keep"]>[0] | undefined;
-  },
-  { dataSets }: RunMaker,
-): Promise<{ data: string[]; evalData: string[] }> {
-  const find = (each: readonly string[]): Promise<string[]> =>
-    Promise.all(each.map((name) => dataSets.find(name)));
-  const found = await find(asked.data);
-  if (asked.rows !== undefined) found.push(await dataSets.keep(asked.rows));
-  if (found.length === 0)
-    throw new LabError("bad_input", "there is no data to learn from", {
-      hint: "Name data sets (data), or send rows.",
-    });
-  return { data: found, evalData: await find(asked.evalData) };
-}
-
-function settingsOf({ settings: { device, threads } }: RunMaker): {
-  device: FleetOptions["device"];
-  threads?: number;
-} {
-  return { device, ...(threads === undefined ? {} : { threads }) };
-}
-
-/** Without what is undefined: a job's arguments have no such keys. */
-function defined<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
-}
+export const RUN_KINDS: readonly RunKind[] = [
+  ...[train, finetune, evaluation, synth],
+  ...INSIDE_RUNS,
+];
 
 /** The name under which what a finished run made answers; undefined where it made no model. */
 export async function answersAs(

@@ -3,6 +3,7 @@ import { LabError } from "../../base/errors.ts";
 import { Batcher, type BatcherCounts } from "../../generate/batch/batcher.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import { rowsAreIndependent } from "../../model/independent-rows.ts";
+import { DictionaryShelf } from "./dictionary-shelf.ts";
 import type { WorkerFacts, WorkerSettings } from "./protocol.ts";
 
 /** An adapter that a call names: where it lies was decided by the server, from its own lists. */
@@ -14,6 +15,7 @@ export interface AdapterFiles {
 export class ModelHost {
   readonly model: LanguageModel;
   readonly facts: WorkerFacts;
+  readonly dictionaries = new DictionaryShelf();
   readonly #settings: WorkerSettings;
   readonly #batchers = new Map<string | null, Batcher>();
   readonly #loading = new Map<string, Promise<unknown>>();

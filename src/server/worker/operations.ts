@@ -2,6 +2,8 @@
 import { complete } from "./complete.ts";
 import { embed } from "./embed.ts";
 import { labAttention, labAttribute, labHeads, labLens } from "./lab-reading.ts";
+import { labCircuitCheck, labGraph, labIntervene } from "./lab-circuits.ts";
+import { labFeature, labFeatures } from "./lab-features.ts";
 import { labDose, labPatch, labVector } from "./lab-changing.ts";
 import { labCapture, labGenerate } from "./lab.ts";
 import type { ModelHost } from "./model-host.ts";
@@ -18,6 +20,7 @@ export interface OperationContext<E = never> {
 export const OPERATIONS = {
   ...{ complete, tokenize, detokenize, embed },
   ...{ labCapture, labLens, labAttention, labHeads, labAttribute },
+  ...{ labFeature, labFeatures, labGraph, labIntervene, labCircuitCheck },
   ...{ labPatch, labVector, labDose, labGenerate },
 };
 export type Operations = typeof OPERATIONS;
