@@ -1,11 +1,14 @@
 /** The job `pull`: a repository of the hub, in the store. */
 import { z } from "zod";
+import { LabError } from "../base/errors.ts";
 import { defineJob } from "../jobs/job.ts";
+import { CARDS } from "./cards.ts";
 import { download, type DownloadOptions } from "./download/download.ts";
 import { listRepository } from "./download/hub.ts";
+import { parseModelReference, type ParsedReference } from "./reference.ts";
 import { Store, type StoredFile } from "./store.ts";
 
-const pullArguments = z.strictObject({
+export const pullArguments = z.strictObject({
   owner: z.string(),
   repository: z.string(),
   revision: z.string(),
@@ -14,6 +17,27 @@ const pullArguments = z.strictObject({
   /** `PHILAB_HOME/models`. */
   modelsFolder: z.string(),
 });
+
+/**
+ * The repository that a person means.
+ *
+ * @param text - a card (`phi-2`), or `owner/name` of the hub
+ * @throws LabError `bad_input` for what is neither, and for what comes with philab
+ */
+export function repositoryOf(
+  text: string,
+  revision: string,
+): Omit<ParsedReference & { source: "hf" }, "source"> {
+  const card = CARDS.find(({ id }) => id === text);
+  if (card !== undefined && card.hub === undefined)
+    throw new LabError("bad_input", `${card.title} comes with philab: there is nothing to fetch`);
+  const name = (card?.hub ?? text).replace(/^hf:/, "");
+  const parsed = parseModelReference(`hf:${name}@${revision}`);
+  if (parsed.source !== "hf")
+    throw new LabError("internal", "internal: a hub reference that is none");
+  const { owner, repository } = parsed;
+  return { owner, repository, revision: parsed.revision };
+}
 
 /** What is not written into a run: the key, and how patiently to fetch. */
 export interface PullSecrets extends DownloadOptions {

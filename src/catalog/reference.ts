@@ -19,6 +19,7 @@ import { LabError } from "../base/errors.ts";
 import { PACKAGE_ROOT } from "../base/package.ts";
 import { expandHome, type HomeFolders } from "../base/settings.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
+import { listPulled, STORE_MANIFEST } from "./store.ts";
 
 /** What a reference without a name means. */
 export const BUNDLED_MODEL = "phi-nano";
@@ -286,15 +287,21 @@ async function entryKind(target: string): Promise<"file" | "directory" | undefin
   }
 }
 
-/** Every name under which the store, or the package, has a model: `phi-micro`, `phi-2:q4_k_m`. */
+/** Every name under which the store, or the package, has a model: `phi-micro`, `phi-2:q4_k_m`, `hf:microsoft/phi-2`. */
 export async function listStoredModels(modelsFolder: string): Promise<string[]> {
   const found = new Set<string>();
   for (const folder of [modelsFolder, PACKAGE_MODELS])
     for (const name of await namesIn(folder)) {
       const inside = path.join(folder, name);
-      if ((await entryKind(path.join(inside, "config.json"))) === "file") found.add(name);
-      else for (const variant of await variantsOf(inside)) found.add(`${name}:${variant}`);
+      const variants = await variantsOf(inside);
+      // What philab has put there goes by its folder's name, a single file too.
+      const isWhole =
+        (await entryKind(path.join(inside, "config.json"))) === "file" ||
+        (variants.length === 1 && (await entryKind(path.join(inside, STORE_MANIFEST))) === "file");
+      for (const id of isWhole ? [name] : variants.map((variant) => `${name}:${variant}`))
+        found.add(id);
     }
+  for (const { name } of await listPulled(modelsFolder)) found.add(name);
   return [...found].sort();
 }
 

@@ -13,7 +13,8 @@ import { toJson } from "../base/json.ts";
 import { checkObject } from "../base/schema.ts";
 import { didYouMean } from "../base/suggest.ts";
 
-const MANIFEST = "manifest.json";
+/** In the folder of every model that philab has put there. */
+export const STORE_MANIFEST = "manifest.json";
 const BLOBS = "@blobs";
 
 const fileSchema = z.strictObject({
@@ -93,7 +94,7 @@ export class Store {
           await link(this.#blob(sha256), target).catch(() => copyFile(this.#blob(sha256), target));
         }
         const whole = { schema: 1, createdAt: new Date().toISOString(), ...manifest };
-        await writeTextAtomic(path.join(directory, MANIFEST), `${toJson(whole, 2)}\n`);
+        await writeTextAtomic(path.join(directory, STORE_MANIFEST), `${toJson(whole, 2)}\n`);
       },
       { replace },
     );
@@ -112,14 +113,8 @@ export class Store {
     for (const name of await foldersIn(this.#folder))
       if (!name.startsWith("@") && !name.startsWith("."))
         models.push(await this.#read(name, path.join(this.#folder, name)));
-    const hub = path.join(this.#folder, "@hf");
-    for (const owner of await foldersIn(hub))
-      for (const repository of await foldersIn(path.join(hub, owner)))
-        for (const revision of await foldersIn(path.join(hub, owner, repository))) {
-          const suffix = revision === "main" ? "" : `@${decodeURIComponent(revision)}`;
-          const folder = path.join(hub, owner, repository, revision);
-          models.push(await this.#read(`hf:${owner}/${repository}${suffix}`, folder));
-        }
+    for (const { name, folder } of await listPulled(this.#folder))
+      models.push(await this.#read(name, folder));
     return models.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -166,7 +161,7 @@ export class Store {
   }
 
   async #read(name: string, folder: string): Promise<StoredModel> {
-    const file = path.join(folder, MANIFEST);
+    const file = path.join(folder, STORE_MANIFEST);
     const text = await readFile(file, "utf8").catch(() => undefined);
     if (text === undefined) return { name, folder, manifest: undefined };
     let value: unknown;
@@ -178,6 +173,22 @@ export class Store {
     const manifest = checkObject(manifestSchema, value, { what: file, code: "corrupt_file" });
     return { name, folder, manifest };
   }
+}
+
+/** Models of the hub, by the names that refer to them: `hf:microsoft/phi-2`, `hf:microsoft/phi-2@v1`. */
+export async function listPulled(
+  modelsFolder: string,
+): Promise<{ name: string; folder: string }[]> {
+  const found: { name: string; folder: string }[] = [];
+  const hub = path.join(modelsFolder, "@hf");
+  for (const owner of await foldersIn(hub))
+    for (const repository of await foldersIn(path.join(hub, owner)))
+      for (const revision of await foldersIn(path.join(hub, owner, repository))) {
+        const suffix = revision === "main" ? "" : `@${decodeURIComponent(revision)}`;
+        const folder = path.join(hub, owner, repository, revision);
+        found.push({ name: `hf:${owner}/${repository}${suffix}`, folder });
+      }
+  return found;
 }
 
 async function foldersIn(folder: string): Promise<string[]> {

@@ -127,4 +127,12 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     const accessToken = context.env["HF_TOKEN"];
     await followPull(context, await Job.resume(pullJob({ accessToken }), folder));
   },
+  quantize: async (context, folder) => {
+    const [{ Job }, { quantizeJob }, { followQuantize }] = await Promise.all([
+      import("../jobs/job.ts"),
+      import("../catalog/quantize.ts"),
+      import("./commands/quantize.ts"),
+    ]);
+    await followQuantize(context, await Job.resume(quantizeJob, folder));
+  },
 };

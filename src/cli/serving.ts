@@ -95,6 +95,7 @@ export async function startServing(
     models.push(served(await resolveModelReference(reference, { folders, cwd })));
   const { memory, idleUnload, maxBody, allowHost, allowOrigin, context, ...rest } = options;
   const apiKey = env["PHILAB_API_KEY"];
+  const hubUrl = env["HF_ENDPOINT"] ?? "";
   const server = await serve({
     ...rest,
     models,
@@ -104,6 +105,7 @@ export async function startServing(
     ...(sources.threads.from === "default" ? {} : { threads: settings.threads }),
     ...(context === undefined ? {} : { contextLength: context }),
     ...(pages === undefined ? {} : { pages }),
+    ...(hubUrl === "" ? {} : { hubUrl }),
     apiKey: apiKey === "" ? undefined : apiKey,
     memoryBytes: memory === undefined ? (3 / 4) * totalmem() : memory * GIB,
     idleMs: idleUnload * 60_000,

@@ -56,14 +56,32 @@ export interface QuantizeOptions extends WriteOptions {
   allowRequantize?: boolean;
 }
 
-export interface QuantizeResult {
-  path: string;
+/** What a quantisation makes of a model. */
+export interface QuantizationPlan {
   type: Quantization;
   config: PhiConfig;
   /** Every tensor with its type before and after; `wanted` where its rows forced another type. */
   tensors: readonly WrittenTensor[];
+  /** Bytes of the values, without the file's header. */
   sourceBytes: number;
   sizeBytes: number;
+}
+
+export interface QuantizeResult extends QuantizationPlan {
+  path: string;
+}
+
+/**
+ * What `quantizeModel` would write, from the headers of the files alone.
+ *
+ * @throws LabError what reading the source throws, `bad_input` where it is quantised already
+ */
+export async function planQuantization({
+  from,
+  type,
+  allowRequantize = false,
+}: Pick<QuantizeOptions, "from" | "type" | "allowRequantize">): Promise<QuantizationPlan> {
+  return (await prepare({ from, type, allowRequantize })).summary;
 }
 
 /**
@@ -74,24 +92,35 @@ export interface QuantizeResult {
  *   already, `corrupt_file` for weights that are no numbers, `disk_full`, `interrupted`
  */
 export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeResult> {
-  const { from, to, type, signal } = options;
+  const { from, to, type, allowRequantize = false, signal } = options;
   await requireTarget(to, options.replace);
+  const { checkpoint, plan, summary } = await prepare({ from, type, allowRequantize });
+  const metadata = await metadataFor(checkpoint, summary.config, MIXTURES[type].fileType);
+  const data = plannedData(plan, options);
+  await writeGguf(to, plan, data, { metadata, ...(signal === undefined ? {} : { signal }) });
+  return { path: to, ...summary };
+}
+
+async function prepare({
+  from,
+  type,
+  allowRequantize,
+}: {
+  from: string;
+  type: Quantization;
+  allowRequantize: boolean;
+}): Promise<{ checkpoint: Checkpoint; plan: PlannedTensor[]; summary: QuantizationPlan }> {
   const checkpoint = await openCheckpoint(from);
   const config = configFromCheckpoint(checkpoint);
   const found = storedTensors(checkpoint, config);
-  if (options.allowRequantize !== true) refuseQuantized(from, found);
+  if (!allowRequantize) refuseQuantized(from, found);
   const chosen = chooseTypes(found, type);
   const plan = found.map((tensor): PlannedTensor => {
     const { dtype = tensor.dtype } = chosen.get(tensor.name) ?? {};
     return { ...tensor, dtype };
   });
-  const metadata = await metadataFor(checkpoint, config, MIXTURES[type].fileType);
-  const data = plannedData(plan, options);
-  await writeGguf(to, plan, data, { metadata, ...(signal === undefined ? {} : { signal }) });
-  return {
-    path: to,
-    type,
-    config,
+  const summary = {
+    ...{ type, config },
     tensors: plan.map(({ source, ...spec }) => ({
       ...spec,
       from: source.entry.dtype,
@@ -102,6 +131,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<QuantizeR
     ),
     sizeBytes: plannedBytes(plan),
   };
+  return { checkpoint, plan, summary };
 }
 
 /** The tensors of the new file, in the types that they have before quantisation. */

@@ -9,7 +9,7 @@ import { SYSTEM_ROUTES } from "./lab/system.ts";
 import { chat } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
 import { embeddings } from "./openai/embeddings.ts";
-import { listModels, loadModel, showModel, unloadModel } from "./openai/models.ts";
+import { listModels, loadModel, removeModel, showModel, unloadModel } from "./openai/models.ts";
 import { detokenize, tokenize } from "./openai/tokenize.ts";
 import { openApiDocument } from "./openapi.ts";
 
@@ -55,7 +55,7 @@ const openapi = defineRoute({
 
 export const ROUTES: readonly Route[] = [
   ...[completions, chat, embeddings, listModels, showModel, loadModel, unloadModel],
-  ...[tokenize, detokenize, health, metrics, openapi],
+  ...[removeModel, tokenize, detokenize, health, metrics, openapi],
   ...LAB_ROUTES,
   ...FEATURE_ROUTES,
   ...RUN_ROUTES,

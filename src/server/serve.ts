@@ -23,6 +23,8 @@ export interface ServeOptions extends GuardOptions, FleetOptions {
   /** The first is the one that requests without a name mean, and is loaded at once. */
   models: readonly ServedModel[];
   maxBodyBytes: number;
+  /** Where models are fetched from, where it is not Hugging Face's hub. */
+  hubUrl?: string;
   /** The studio's pages, to be served at /studio/. */
   pages?: Pages;
   log: Log;
@@ -44,7 +46,7 @@ const REQUEST_TIMEOUT_MS = 120_000;
  * @throws LabError `bad_input` for an address of the network without a key, and for one that is taken
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
-  const { host, port, apiKey, models, home } = options;
+  const { host, port, apiKey, models, home, hubUrl } = options;
   if (!isLoopback(host) && apiKey === undefined)
     throw new LabError("bad_input", `${host} can be reached from elsewhere: it needs a key`, {
       hint: "Set PHILAB_API_KEY, or listen on 127.0.0.1.",
@@ -54,7 +56,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const fleet = new Fleet(new Inventory({ given: models, home }), options, { log });
   const folders = homeFolders(home);
   const queue = new RunQueue({ home, log });
-  const runs = { folders, queue, dataSets: new DataSets(folders.data) };
+  const dataSets = new DataSets(folders.data);
+  const runs = { folders, queue, dataSets, ...(hubUrl === undefined ? {} : { hubUrl }) };
   const app = createApp({
     ...{ ...options, fleet, runs, recent, log },
     ...{ machine: new Machine(options), metrics: new Metrics() },

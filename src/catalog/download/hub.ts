@@ -3,7 +3,7 @@ import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import type { RemoteFile } from "./download.ts";
 
-const HUB_URL = "https://huggingface.co";
+export const HUB_URL = "https://huggingface.co";
 
 export interface HubFile extends RemoteFile {
   /** In the repository, with forward slashes. */

@@ -1,10 +1,7 @@
 /** `philab pull`: a model of the hub, in the store. */
 import { z } from "zod";
-import { LabError } from "../../base/errors.ts";
 import { formatBytes } from "../../base/format.ts";
-import { CARDS } from "../../catalog/cards.ts";
-import { pullJob } from "../../catalog/pull.ts";
-import { parseModelReference } from "../../catalog/reference.ts";
+import { pullJob, repositoryOf } from "../../catalog/pull.ts";
 import { Job } from "../../jobs/job.ts";
 import type { JsonValue } from "../../base/json.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
@@ -36,13 +33,13 @@ export const command = defineCommand({
   ],
   async run(context) {
     const { args, options, folders, env, commandLine } = context;
-    const { owner, repository } = repositoryOf(args.model);
+    const repository = repositoryOf(args.model, options.revision);
     const hubUrl = options.endpoint ?? env["HF_ENDPOINT"];
     const job = await Job.create(pullJob({ accessToken: env["HF_TOKEN"] }), {
       runsFolder: folders.runs,
-      name: repository,
+      name: repository.repository,
       arguments: {
-        ...{ owner, repository, revision: options.revision, modelsFolder: folders.models },
+        ...{ ...repository, modelsFolder: folders.models },
         ...(options.include === undefined ? {} : { include: options.include }),
         ...(hubUrl === undefined || hubUrl === "" ? {} : { hubUrl }),
       },
@@ -74,13 +71,4 @@ export async function followPull<R extends JsonValue>(
       ...(result.licence === null ? [] : [`licence: ${result.licence}`]),
     ].join("\n"),
   );
-}
-
-function repositoryOf(text: string): { owner: string; repository: string } {
-  const card = CARDS.find(({ id }) => id === text);
-  if (card !== undefined && card.hub === undefined)
-    throw new LabError("bad_input", `${card.title} comes with philab: there is nothing to fetch`);
-  const parsed = parseModelReference(`hf:${(card?.hub ?? text).replace(/^hf:/, "")}`);
-  if (parsed.source === "hf") return parsed;
-  throw new LabError("internal", "internal: a hub reference that is none");
 }

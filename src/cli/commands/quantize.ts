@@ -1,13 +1,15 @@
 /** `philab quantize`: a smaller and faster GGUF file of a model. */
 import path from "node:path";
 import { z } from "zod";
+import type { JsonValue } from "../../base/json.ts";
 import { formatBytes, formatDuration, formatTable } from "../../base/format.ts";
 import { expandHome } from "../../base/settings.ts";
 import { visibleLine } from "../../base/terminal.ts";
 import { QUANTIZATIONS, quantizeModel, type Quantization } from "../../model/quantize.ts";
+import type { Job } from "../../jobs/job.ts";
 import type { WrittenTensor } from "../../model/write-model.ts";
 import { findModel } from "../../open.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, type CommandContext } from "../command.ts";
 import { flags } from "../flags.ts";
 
 export const command = defineCommand({
@@ -69,6 +71,23 @@ export const command = defineCommand({
     );
   },
 });
+
+/** The same as a run, begun by a server: the file lies in the store. */
+export async function followQuantize<R extends JsonValue>(
+  { output, signal }: Pick<CommandContext, "output" | "signal">,
+  job: Job<R>,
+): Promise<void> {
+  using progress = output.progress({ label: "quantise", unit: "B" });
+  const finished = job.start({ signal });
+  for await (const { step, total } of job)
+    if (step !== undefined) progress.update(step, total === undefined ? {} : { total });
+  const result = (await finished) as unknown as { name: string; sizeBytes: number };
+  progress.finish();
+  output.result(
+    { id: job.record.id, ...result },
+    () => `${result.name}: ${formatBytes(result.sizeBytes)}`,
+  );
+}
 
 /** How many tensors went from which type to which; those that a fallback type was taken for are named. */
 function typesTable(tensors: readonly WrittenTensor[]): string {

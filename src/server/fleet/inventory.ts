@@ -117,6 +117,16 @@ export class Inventory {
     });
   }
 
+  /** Whether a model was named at the start. */
+  isGiven(id: string): boolean {
+    return this.#given.some((model) => model.id === id);
+  }
+
+  /** What was read of a model that is gone: another may take its place. */
+  forget({ reference }: ServedModel): void {
+    this.#facts.delete(reference.path);
+  }
+
   /** Read from the headers of its files, once. */
   facts({ reference }: ServedModel): Promise<ModelFacts> {
     const known = this.#facts.get(reference.path);

@@ -14,6 +14,8 @@ export interface RunService {
   folders: HomeFolders;
   dataSets: DataSets;
   queue: RunQueue;
+  /** Another hub than Hugging Face's. */
+  hubUrl?: string;
 }
 
 /** What a request brings, beside its body. */

@@ -1,11 +1,15 @@
 /** What is known before a model is there: cards with published scores, the benchmarks, and what evaluations on this machine found. */
-import { CARDS, memoryOf, publishedScores } from "../../catalog/cards.ts";
+import { CARDS, cardFor, memoryOf, publishedScores } from "../../catalog/cards.ts";
+import { HUB_URL } from "../../catalog/download/hub.ts";
 import { readMeasurements } from "../../catalog/measured.ts";
+import { Store } from "../../catalog/store.ts";
+import { isQuantized } from "../../engine/dtypes.ts";
 import { readFinished, readSamples } from "../../evaluate/finished.ts";
 import { GROUPS, TASKS } from "../../evaluate/groups.ts";
 import { PUBLISHED } from "../../evaluate/published.ts";
 import { LabError } from "../../base/errors.ts";
 import { toJson } from "../../base/json.ts";
+import { planQuantization, QUANTIZATIONS } from "../../model/quantize.ts";
 import { defineRoute, JSON_TYPE, type Route } from "../http/route.ts";
 import { findRun } from "./runs.ts";
 
@@ -25,7 +29,41 @@ const catalog = defineRoute({
       scores: publishedScores(card),
     }));
     const measured = await readMeasurements(runs.folders.runs);
-    return json({ cards, memoryTokens: MEMORY_TOKENS, measured });
+    const stored = (await new Store(runs.folders.models).list()).flatMap(({ name, manifest }) => {
+      if (manifest === undefined) return [];
+      const { files, source, licence, lineage } = manifest;
+      const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+      const card = (cardFor(name, source) ?? cardFor(source))?.id;
+      return [{ name, source, licence, lineage, sizeBytes, card }];
+    });
+    const hub = runs.hubUrl ?? HUB_URL;
+    return json({ cards, memoryTokens: MEMORY_TOKENS, measured, stored, hub });
+  },
+});
+
+const quantizations = defineRoute({
+  method: "GET",
+  path: "/v1/lab/models/:id/quantizations",
+  summary: "What quantising a model would give: sizes, and how many tensors of which types",
+  answers: [JSON_TYPE],
+  async handle({ fleet, params }) {
+    const { model } = await fleet.inventory.find(params["id"]);
+    const plans = [];
+    for (const type of QUANTIZATIONS) {
+      // Of a quantised model too: whether that is wanted is asked when it begins.
+      const plan = await planQuantization({
+        ...{ from: model.reference.path, type, allowRequantize: true },
+      });
+      const counts = new Map<string, number>();
+      for (const { dtype } of plan.tensors) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+      plans.push({
+        ...{ type, sizeBytes: plan.sizeBytes, sourceBytes: plan.sourceBytes },
+        tensors: Object.fromEntries(counts),
+        isRequantized: plan.tensors.some(({ from }) => isQuantized(from)),
+        instead: plan.tensors.filter(({ wanted }) => wanted !== undefined).length,
+      });
+    }
+    return json({ plans });
   },
 });
 
@@ -80,4 +118,4 @@ function json(value: unknown): Response {
   return new Response(toJson(value), { headers: { "content-type": JSON_TYPE } });
 }
 
-export const CATALOG_ROUTES: readonly Route[] = [catalog, tasks, results, samples];
+export const CATALOG_ROUTES: readonly Route[] = [catalog, quantizations, tasks, results, samples];

@@ -13,6 +13,7 @@ import type { Run } from "../../jobs/runs.ts";
 import { FINETUNE_OPTIONS, finetuneArguments } from "../../train/finetune-options.ts";
 import { PRETRAIN_OPTIONS, pretrainArguments } from "../../train/pretrain.ts";
 import { madeBy, type Inventory } from "../fleet/inventory.ts";
+import { CATALOG_RUN_KINDS } from "./catalog-runs.ts";
 import { commandOf } from "./command-line.ts";
 import { dataName } from "./data-sets.ts";
 import { INSIDE_RUNS } from "./inside-runs.ts";
@@ -162,6 +163,7 @@ const synth = defineRunKind({
 export const RUN_KINDS: readonly RunKind[] = [
   ...[train, finetune, evaluation, synth],
   ...INSIDE_RUNS,
+  ...CATALOG_RUN_KINDS,
 ];
 
 /** The name under which what a finished run made answers; undefined where it made no model. */

@@ -12,6 +12,8 @@ export interface RunMaker {
   inventory: Inventory;
   dataSets: DataSets;
   folders: HomeFolders;
+  /** Where models are fetched from: of the server, never of a request. */
+  hubUrl?: string;
   /** Of the server, for all models. */
   settings: Pick<FleetOptions, "device" | "threads">;
 }

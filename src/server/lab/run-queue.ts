@@ -48,6 +48,11 @@ export class RunQueue {
     };
   }
 
+  /** Resolves when no process of this server works on the run: one that has said how it ended is on its way out. */
+  async released(id: string): Promise<void> {
+    if (this.#working?.id === id) await this.#working.ended;
+  }
+
   /** Throws `busy` where too many wait already. */
   assertRoom(): void {
     if (this.#waiting.length < MAX_WAITING) return;

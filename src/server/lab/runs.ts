@@ -102,6 +102,7 @@ const begin = RUN_KINDS.map((kind) =>
       const { device, threads } = fleet.options;
       const run = await kind.create(body, {
         ...{ inventory: fleet.inventory, dataSets: runs.dataSets, folders: runs.folders },
+        ...(runs.hubUrl === undefined ? {} : { hubUrl: runs.hubUrl }),
         settings: { device, ...(threads === undefined ? {} : { threads }) },
       });
       runs.queue.add(run);
@@ -135,6 +136,7 @@ const resume = defineRoute({
       throw new LabError("unsupported", `runs of kind ${kind} are not resumed here`, {
         hint: `philab runs resume ${id}`,
       });
+    if (state === "failed" || state === "cancelled") await context.runs.queue.released(id);
     if (state === "running" || context.runs.queue.has(id))
       throw new LabError("busy", `${id} is being worked on`);
     return json(await describe(await context.runs.queue.resume(run), context));

@@ -1,5 +1,6 @@
 /** `/v1/models`: what can be asked for, and what its files say. */
 import { LabError } from "../../base/errors.ts";
+import { Store } from "../../catalog/store.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { ServedModel } from "../fleet/inventory.ts";
 import { defineRoute, JSON_TYPE } from "../http/route.ts";
@@ -73,5 +74,33 @@ export const unloadModel = defineRoute({
     const { model } = await fleet.inventory.find(params["id"]);
     await fleet.unload(model.id);
     return Response.json(await describe(fleet, model));
+  },
+});
+
+export const removeModel = defineRoute({
+  method: "DELETE",
+  path: "/v1/models/:id",
+  summary: "Remove a model from the store, and the bytes that no other model has",
+  answers: [JSON_TYPE],
+  async handle({ fleet, params, runs }) {
+    const { model } = await fleet.inventory.find(params["id"]);
+    const { id } = model;
+    const store = new Store(runs.folders.models);
+    const stored = (await store.list()).find(({ name }) => name === id);
+    const why = fleet.inventory.isGiven(id)
+      ? "the server was started with it"
+      : stored === undefined
+        ? "it is none of the store's"
+        : stored.manifest === undefined
+          ? "a person put it there"
+          : undefined;
+    if (stored === undefined || why !== undefined)
+      throw new LabError("unsupported", `${id} is not removed: ${why}`, {
+        hint: "What was fetched, imported or quantised can be.",
+      });
+    await fleet.unload(id);
+    const freedBytes = await store.remove(stored);
+    fleet.inventory.forget(model);
+    return Response.json({ id, object: "model", deleted: true, freed_bytes: freedBytes });
   },
 });

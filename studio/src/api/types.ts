@@ -1,6 +1,7 @@
 /** What the server answers, in the words of its own sources where they have them. */
 import type { ModelCard } from "../../../src/catalog/cards.ts";
 import type { Measurement } from "../../../src/catalog/measured.ts";
+import type { Manifest } from "../../../src/catalog/store.ts";
 import type { Published } from "../../../src/evaluate/published.ts";
 import type { RunRecord } from "../../../src/jobs/record.ts";
 import type { MachineFacts, MachineSpeed } from "../../../src/server/lab/machine.ts";
@@ -45,6 +46,29 @@ export interface Catalog {
   /** Tokens of the cache in `memory`. */
   memoryTokens: number;
   measured: Measurement[];
+  /** Models that philab has put into the store; `card` is a card's id. */
+  stored: (Pick<Manifest, "source" | "lineage" | "licence"> & {
+    name: string;
+    sizeBytes: number;
+    card?: string;
+  })[];
+  /** Where models are fetched from. */
+  hub: string;
+}
+
+/** `GET /v1/lab/models/{id}/quantizations` */
+export interface Quantizations {
+  plans: {
+    type: string;
+    sizeBytes: number;
+    sourceBytes: number;
+    /** How many tensors of each type. */
+    tensors: Record<string, number>;
+    /** Whether weights are quantised already. */
+    isRequantized: boolean;
+    /** Tensors that get another type than the mix wants: its blocks do not divide their rows. */
+    instead: number;
+  }[];
 }
 
 /** `GET /v1/lab/tasks` */

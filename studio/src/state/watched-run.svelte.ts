@@ -17,6 +17,9 @@ export interface WatchedRun {
   readonly failure: Failure | undefined;
   /** 0 to 1, where it is known. */
   readonly share: number | undefined;
+  /** In the run's own unit; undefined before anything was said. */
+  readonly step: number | undefined;
+  readonly total: number | undefined;
   /** What it said last. */
   readonly message: string;
   readonly rate: number | undefined;
@@ -75,6 +78,12 @@ export function watchRun(id: () => string, onend: () => void = () => undefined):
     },
     get share() {
       return last.step === undefined || !last.total ? undefined : last.step / last.total;
+    },
+    get step() {
+      return last.step;
+    },
+    get total() {
+      return last.total;
     },
     get message() {
       return message;
