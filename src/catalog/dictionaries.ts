@@ -2,14 +2,15 @@
  * The dictionaries that can be asked for by name: those that come with the package's models, those in `PHILAB_HOME/dictionaries`, and
  * what finished trainings made, by the run's id. Names only, never paths.
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { LabError } from "../base/errors.ts";
 import { PACKAGE_ROOT } from "../base/package.ts";
-import type { HomeFolders } from "../base/settings.ts";
+import { expandHome, type HomeFolders } from "../base/settings.ts";
 import { didYouMean } from "../base/suggest.ts";
 import { readDictionaryFacts, type DictionaryFacts } from "../features/sae-lens.ts";
 import { listRuns } from "../jobs/runs.ts";
+import { looksLikePath } from "./reference.ts";
 
 export interface KnownDictionary extends DictionaryFacts {
   name: string;
@@ -71,8 +72,33 @@ export async function findDictionary(name: string, folders: HomeFolders): Promis
       didYouMean(name, names) ??
       (names.length === 0
         ? "Train one: philab sae train --data texts.jsonl --hook blocks.2.hook_resid_post"
-        : "GET /v1/lab/dictionaries lists them."),
+        : "philab sae list, or GET /v1/lab/dictionaries, names them."),
   });
+}
+
+/**
+ * The folder that a person means: a path, or the name of a dictionary.
+ *
+ * @throws LabError `not_found`
+ */
+export async function resolveDictionary(
+  asked: string,
+  { folders, cwd }: { folders: HomeFolders; cwd: string },
+): Promise<string> {
+  const own = path.resolve(cwd, expandHome(asked));
+  if (looksLikePath(asked) || (await isThere(own))) return own;
+  return (await findDictionary(asked, folders)).path;
+}
+
+/** Texts that lie beside a model's dictionaries, none of which was trained on them; undefined where there are none. */
+export async function textsBeside(dictionary: string): Promise<string | undefined> {
+  const parent = path.dirname(dictionary);
+  const file = path.join(parent, "texts.jsonl");
+  return path.basename(parent) === FOLDER && (await isThere(file)) ? file : undefined;
+}
+
+async function isThere(target: string): Promise<boolean> {
+  return (await stat(target).catch(() => undefined)) !== undefined;
 }
 
 async function foldersIn(folder: string): Promise<string[]> {

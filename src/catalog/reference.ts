@@ -123,7 +123,8 @@ function parseHuggingFace(text: string): ParsedReference {
   return { source: "hf", owner, repository, revision };
 }
 
-function looksLikePath(text: string): boolean {
+/** Whether a reference names a place on disk rather than a name. */
+export function looksLikePath(text: string): boolean {
   return /[\\/]/.test(text) || /^(\.|~)/.test(text) || /\.gguf$/i.test(text);
 }
 

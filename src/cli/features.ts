@@ -1,11 +1,54 @@
 /** What the commands about dictionaries have in common. */
 import path from "node:path";
+import { z } from "zod";
+import { LabError } from "../base/errors.ts";
 import { formatNumber, formatPercent, formatTable } from "../base/format.ts";
 import type { JsonObject } from "../base/json.ts";
+import { resolveDictionary, textsBeside } from "../catalog/dictionaries.ts";
+import { assertFits, type Dictionary } from "../features/dictionary.ts";
 import type { DictionaryMetrics } from "../features/evaluate.ts";
 import type { FitMetrics } from "../features/dictionary-fit.ts";
+import { readDictionary } from "../features/sae-lens.ts";
 import type { Job } from "../jobs/job.ts";
 import type { CommandContext } from "./command.ts";
+import { openModel, type OpenedModel } from "./open-model.ts";
+
+export const DICTIONARY_ARGUMENT = z
+  .string()
+  .min(1)
+  .describe("a folder with cfg.json and sae_weights.safetensors, or a name of philab sae list");
+
+/** The dictionary that a command names, and the model. */
+export async function openDictionary(
+  context: CommandContext,
+  asked: string,
+  { adapter, hook }: { adapter?: string | undefined; hook?: string | undefined } = {},
+): Promise<{ opened: OpenedModel; dictionary: Dictionary; folder: string }> {
+  const folder = await resolveDictionary(asked, context);
+  const dictionary = await readDictionary(folder);
+  const opened = await openModel(context, { adapter });
+  try {
+    assertFits(dictionary, opened.model.config, { hook });
+  } catch (error) {
+    await opened.model[Symbol.asyncDispose]();
+    throw error;
+  }
+  const { model_sha256: made } = dictionary.metadata;
+  if (typeof made === "string" && made !== opened.model.fingerprint())
+    context.output.warn(`the dictionary is of another model (sha256 ${made.slice(0, 12)}…)`);
+  return { opened, dictionary, folder };
+}
+
+/** The file of `--data`, else the texts that lie beside the dictionary. */
+export async function textsOf(
+  { cwd }: Pick<CommandContext, "cwd">,
+  { data, folder }: { data: string | undefined; folder: string },
+): Promise<string> {
+  const found = data === undefined ? await textsBeside(folder) : path.resolve(cwd, data);
+  if (found === undefined)
+    throw new LabError("bad_input", "no texts were given", { hint: "Add --data texts.jsonl." });
+  return found;
+}
 
 export async function followDictionary(
   { output, signal }: CommandContext,

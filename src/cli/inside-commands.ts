@@ -31,6 +31,11 @@ const SAE_COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/sae-train.ts")).command,
   },
   {
+    name: "list",
+    summary: "the dictionaries that have a name",
+    load: async () => (await import("./commands/sae-list.ts")).command,
+  },
+  {
     name: "eval",
     summary: "what a dictionary keeps of a model",
     load: async () => (await import("./commands/sae-eval.ts")).command,

@@ -2,7 +2,7 @@
 import { formatCount, formatNumber, formatPercent } from "../base/format.ts";
 import type { Dictionary } from "./dictionary.ts";
 import type { DictionaryMetrics } from "./evaluate.ts";
-import type { DictionaryArguments } from "./train-options.ts";
+import { DICTIONARY_OPTIONS, type DictionaryArguments } from "./train-options.ts";
 
 export function dictionaryCard(
   { kind, input, output, sizes, activation }: Dictionary,
@@ -10,13 +10,19 @@ export function dictionaryCard(
     model,
     metrics,
     options,
-  }: { model: string; metrics: DictionaryMetrics; options: DictionaryArguments },
+    dataSha256,
+  }: {
+    model: string;
+    metrics: DictionaryMetrics;
+    options: DictionaryArguments;
+    dataSha256: string;
+  },
 ): string {
   const what =
     kind === "sae" ? `Sparse autoencoder of ${output}` : `Transcoder from ${input} to ${output}`;
   return `# ${what} of ${model}
 
-${formatCount(sizes.latents)} features (${activation.name}), trained by philab on ${formatCount(options.trainingTokens)} tokens of ${options.data.map((file) => file.split(/[\\/]/).at(-1)).join(", ")}. The files are SAELens'.
+${formatCount(sizes.latents)} features (${activation.name}), trained by philab on ${formatCount(options.trainingTokens)} tokens. The files are SAELens'.
 
 | on ${formatCount(metrics.tokens)} tokens that were held out | |
 |---|---|
@@ -24,6 +30,27 @@ ${formatCount(sizes.latents)} features (${activation.name}), trained by philab o
 | explained variance | ${formatNumber(metrics.explained_variance)} |
 | of a PCA of that size | ${formatNumber(metrics.pca_explained_variance)} |
 | cross-entropy recovered (ce_loss_score) | ${formatNumber(metrics.ce_loss_score)} |
-| features that fire at all | ${formatPercent(metrics.frac_alive)} |
+| features that never fire | ${formatPercent(1 - metrics.frac_alive)} |
+
+Tokens and their order have the SHA-256 ${dataSha256}. Made by
+
+\`\`\`sh
+${commandOf(model, options)}
+\`\`\`
 `;
+}
+
+/** What trains it again: what differs from the defaults, and files without the folders they lay in. */
+function commandOf(model: string, { data, seed, ...options }: DictionaryArguments): string {
+  const names = Object.keys(DICTIONARY_OPTIONS) as (keyof typeof DICTIONARY_OPTIONS)[];
+  const files = data.map((file) => file.split(/[\\/]/).at(-1)).join(",");
+  const given = names.flatMap((name) => {
+    const value = options[name];
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const isDefault = value === DICTIONARY_OPTIONS[name].safeParse(undefined).data;
+    if (value === undefined || isDefault) return [];
+    return typeof value === "boolean" ? [flag] : [`${flag} ${value}`];
+  });
+  const own = [`--model ${model}`, `--data ${files}`, ...given, `--seed ${seed}`];
+  return `philab sae train ${own.join(" ")}`;
 }

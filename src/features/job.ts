@@ -14,7 +14,7 @@ import { dictionaryCard } from "./card.ts";
 import type { FitMetrics } from "./dictionary-fit.ts";
 import { evaluateDictionary } from "./evaluate.ts";
 import { trainingPage } from "./pages/training-page.ts";
-import { writeDictionary } from "./sae-lens.ts";
+import { rounded, writeDictionary } from "./sae-lens.ts";
 import { trainDictionary } from "./train.ts";
 import { dictionaryArguments, type DictionaryArguments } from "./train-options.ts";
 
@@ -42,10 +42,12 @@ export function dictionaryJob(
         models: [{ reference: name, sha256: model.fingerprint() }],
         engine: model.backend.engineVersion,
       });
-      const dictionary = await trainDictionary({
+      const trained = await trainDictionary({
         ...{ model, dataset: train, options, context, onMetrics },
         activations: path.join(folder, "activations"),
       });
+      const { dtype } = options;
+      const dictionary = await rounded(trained, dtype);
       const measured = await evaluateDictionary(
         model,
         dictionary,
@@ -56,9 +58,11 @@ export function dictionaryJob(
       context.emit({ metrics: { ...metrics } });
       const out = options.out ?? path.join(folder, "dictionary");
       const measures = `${toJson(metrics, 2)}\n`;
-      const card = dictionaryCard(dictionary, { model: name, metrics, options });
+      const card = dictionaryCard(dictionary, {
+        ...{ model: name, metrics, options, dataSha256: train.fingerprint() },
+      });
       const more = { "README.md": card, "metrics.json": measures };
-      await writeDictionary(out, dictionary, { more, replace: options.out === undefined });
+      await writeDictionary(out, dictionary, { dtype, more, replace: options.out === undefined });
       await writeTextAtomic(path.join(folder, "metrics.json"), measures);
       const steps = await stepsOf(folder);
       const page = trainingPage({ dictionary, model: name, metrics, steps, featureDensity });

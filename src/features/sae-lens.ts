@@ -9,7 +9,7 @@ import { writeDirectoryAtomic, writeTextAtomic } from "../base/atomic.ts";
 import { LabError } from "../base/errors.ts";
 import { toJson, type JsonObject } from "../base/json.ts";
 import { openSafetensors, readTensor, writeSafetensors } from "../checkpoint/index.ts";
-import { dequantizeRows } from "../engine/quantize.ts";
+import { dequantizeRows, quantizeRows } from "../engine/quantize.ts";
 import type { HookPoint } from "../model/hook-points.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { Activation, Dictionary } from "./dictionary.ts";
@@ -42,14 +42,35 @@ const configSchema = z.looseObject({
   hook_name: z.string().optional(),
 });
 
+/** How weights are kept in a file, under SAELens' names. SAELens computes with either in 32 bits. */
+export const FILE_TYPES = { float32: "f32", float16: "f16" } as const;
+export type FileType = keyof typeof FILE_TYPES;
+
+/** A dictionary as it is once it was written and read again. */
+export async function rounded(dictionary: Dictionary, dtype: FileType): Promise<Dictionary> {
+  if (dtype === "float32") return dictionary;
+  const own = async (values: Float32Array): Promise<Float32Array> =>
+    dequantizeRows("f16", await quantizeRows("f16", values, values.length), values.length);
+  const { threshold } = dictionary;
+  return {
+    ...dictionary,
+    encoder: await own(dictionary.encoder),
+    encoderBias: await own(dictionary.encoderBias),
+    decoder: await own(dictionary.decoder),
+    decoderBias: await own(dictionary.decoderBias),
+    threshold: threshold === undefined ? undefined : await own(threshold),
+  };
+}
+
 /** Writes a dictionary as a folder that SAELens opens; `more` are files beside it. */
 export async function writeDictionary(
   folder: string,
   dictionary: Dictionary,
   {
+    dtype = "float32",
     more = {},
     replace = false,
-  }: { more?: Readonly<Record<string, string>>; replace?: boolean } = {},
+  }: { dtype?: FileType; more?: Readonly<Record<string, string>>; replace?: boolean } = {},
 ): Promise<void> {
   const { sizes, threshold } = dictionary;
   const tensors: Record<string, { shape: number[]; values: Float32Array }> = {
@@ -64,12 +85,11 @@ export async function writeDictionary(
       ? {}
       : { threshold: { shape: [sizes.latents], values: threshold } }),
   };
-  const specs = Object.entries(tensors).map(
-    ([name, { shape }]) => ({ name, shape, dtype: "f32" }) as const,
-  );
-  const bytesOf = ({ name }: { name: string }): Uint8Array[] => {
+  const type = FILE_TYPES[dtype];
+  const specs = Object.entries(tensors).map(([name, { shape }]) => ({ name, shape, dtype: type }));
+  const bytesOf = async function* ({ name }: { name: string }): AsyncGenerator<Uint8Array> {
     const { values } = tensors[name] as { values: Float32Array };
-    return [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
+    yield await quantizeRows(type, values, values.length);
   };
   await writeDirectoryAtomic(
     folder,

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { SETTING_SCHEMAS } from "../base/settings.ts";
 import { ARCHITECTURES } from "./dictionary-fit.ts";
+import { FILE_TYPES, type FileType } from "./sae-lens.ts";
 
 const count = (what: string) => z.int().min(1).describe(what).meta({ placeholder: "count" });
 const number = (what: string) => z.number().describe(what).meta({ placeholder: "number" });
@@ -64,6 +65,10 @@ export const DICTIONARY_OPTIONS = {
     .positive()
     .default(0.05),
   evalTokens: count("tokens to measure on at most").default(20_000),
+  dtype: z
+    .enum(Object.keys(FILE_TYPES) as [FileType, ...FileType[]])
+    .default("float32")
+    .describe("how the weights are kept; what is measured has them so"),
   saveSteps: count("steps between two checkpoints").default(500),
   logSteps: count("steps between two lines of metrics").default(20),
 } as const;

@@ -20,6 +20,8 @@ const TRAIN = [
   ...["--expansion-factor", "1", "--context-size", "32", "--eval-tokens", "150", "--val-size", "2"],
 ];
 
+const NANO = ["--model", "phi-nano"];
+
 describe("philab sae", () => {
   it("trains a dictionary, writes its files, its card and a report, and measures it again", async () => {
     const trained = await philab(...TRAIN, "--out", "own", "--json");
@@ -83,6 +85,26 @@ describe("philab sae", () => {
     expect(readFileSync(path.join(cwd, "graph.html"), "utf8")).toContain("Interventions");
     const wrong = await philab("circuit", "graph", "Once", "--transcoders", "own");
     expect(wrong.err).toContain("is no transcoder of an MLP");
+  });
+
+  it("lists the dictionaries that come with phi-nano, and takes them and their texts by name", async () => {
+    const listed = await philab("sae", "list");
+    expect(listed.out).toMatch(/^phi-nano\.transcoder-2 +blocks\.2\.hook_mlp_out +768 +1\d\.\d /m);
+    const measured = await philab(
+      ...["sae", "eval", "phi-nano.transcoder-2", "--eval-tokens", "150", "--json", ...NANO],
+    );
+    expect(measured.exit, measured.err).toBe(0);
+    expect(json(measured)).toMatchObject({ tokens: 150, hook: "blocks.2.hook_mlp_out" });
+    const graph = await philab(
+      ...["circuit", "graph", "def add(a, b):", "--interventions", "0", "--json", ...NANO],
+    );
+    expect(json(graph)["features"]).toBeGreaterThan(20);
+
+    const unknown = await philab("sae", "eval", "phi-nano.transcoder2", ...NANO);
+    expect(unknown.exit).toBe(2);
+    expect(unknown.err).toContain("Did you mean phi-nano.transcoder-2");
+    const untrained = await philab("circuit", "graph", "Once");
+    expect(untrained.err).toContain("no transcoders were given, and phi-micro brings none");
   });
 
   it("refuses a dictionary of another model, and texts that are none", async () => {

@@ -1,5 +1,5 @@
 /** Sparse dictionaries against SAELens, against what is known of them, and against bad files. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -14,6 +14,7 @@ import {
   splice,
   writeDictionary,
 } from "../../src/features/index.ts";
+import { rounded } from "../../src/features/sae-lens.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
 import { fixture, maxDifference, readFixture, readTensors } from "../support/golden.ts";
 
@@ -93,6 +94,22 @@ describe("files of SAELens", () => {
     const file = "sae_weights.safetensors";
     const before = await readTensors(fixture(`sae-lens/${from}/${file}`));
     expect(await readTensors(path.join(folder, to, file))).toEqual(before);
+  });
+});
+
+describe("half-precision files", () => {
+  it("are half as large, and hold what `rounded` says of them, to the bit", async () => {
+    const dictionary = await readDictionary(fixture("sae-lens/jumprelu"));
+    const [whole, half] = [path.join(folder, "whole"), path.join(folder, "half")];
+    await writeDictionary(whole, dictionary);
+    await writeDictionary(half, dictionary, { dtype: "float16" });
+    const again = await readDictionary(half);
+    expect(again.encoder).toEqual((await rounded(dictionary, "float16")).encoder);
+    expect(again.threshold).toEqual((await rounded(dictionary, "float16")).threshold);
+    expect(maxDifference(again.decoder, dictionary.decoder)).toBeLessThan(2e-3);
+    expect(again.decoder).not.toEqual(dictionary.decoder);
+    const size = (of: string): number => statSync(path.join(of, "sae_weights.safetensors")).size;
+    expect(size(half)).toBeLessThan(0.7 * size(whole));
   });
 });
 

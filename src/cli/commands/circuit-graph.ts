@@ -6,6 +6,8 @@ import { LabError } from "../../base/errors.ts";
 import { formatNumber, formatPercent, formatTable } from "../../base/format.ts";
 import { toJson } from "../../base/json.ts";
 import { visibleLine } from "../../base/terminal.ts";
+import { listDictionaries, resolveDictionary } from "../../catalog/dictionaries.ts";
+import { resolveModelReference } from "../../catalog/reference.ts";
 import { attributionGraph } from "../../features/attribution/attribute.ts";
 import { pruneGraph, PRUNING, type Transcoders } from "../../features/attribution/graph.ts";
 import { checkGraph } from "../../features/attribution/interventions.ts";
@@ -14,7 +16,7 @@ import { graphPage } from "../../features/pages/graph-page.ts";
 import { readDictionary } from "../../features/sae-lens.ts";
 import { transcodersByLayer } from "../../features/transcoders.ts";
 import { tokenName } from "../../interpret/answers.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, type CommandContext } from "../command.ts";
 import { flags } from "../flags.ts";
 import { pageFacts, promptOf, writePage } from "../inspect.ts";
 import { openModel, provenance } from "../open-model.ts";
@@ -32,7 +34,9 @@ export const command = defineCommand({
       .array(z.string().min(1))
       .min(1)
       .optional()
-      .describe("folders of philab sae train --transcoder, one for each layer that has one")
+      .describe(
+        "folders of philab sae train --transcoder, or names of philab sae list, one for each layer that has one; by default the model's own",
+      )
       .meta({ placeholder: "paths" }),
     graph: z
       .string()
@@ -59,20 +63,14 @@ export const command = defineCommand({
   examples: [
     {
       command:
-        'philab circuit graph "When Mary and John went to the store, John gave a book to" --transcoders t0,t1,t2 --out graph.html --graph graph.json',
+        'philab circuit graph "When Mary and John went to the store, John gave a book to" --out graph.html --graph graph.json',
       does: "the graph of an answer, as a page and for Neuronpedia",
     },
   ],
   async run(context) {
     const { options, settings, cwd, output, signal, commandLine } = context;
     const prompt = promptOf(context);
-    if (options.transcoders === undefined)
-      throw new LabError("bad_input", "no transcoders were given", {
-        hint: "Train some: philab sae train --data texts.jsonl --hook blocks.0.hook_mlp_out --transcoder --out t0",
-      });
-    const transcoders = await readTranscoders(
-      options.transcoders.map((name) => path.resolve(cwd, name)),
-    );
+    const transcoders = await readTranscoders(await transcoderFolders(context, options));
     const opened = await openModel(context);
     await using model = opened.model;
     using progress = output.progress({ label: "graph", unit: "nodes" });
@@ -150,6 +148,24 @@ export const command = defineCommand({
     );
   },
 });
+
+/** Those that are named, else those that lie with the model. */
+async function transcoderFolders(
+  { settings, folders, cwd }: Pick<CommandContext, "settings" | "folders" | "cwd">,
+  { transcoders: asked }: { transcoders?: readonly string[] | undefined },
+): Promise<string[]> {
+  if (asked !== undefined)
+    return Promise.all(asked.map((name) => resolveDictionary(name, { folders, cwd })));
+  const model = await resolveModelReference(settings.model, { folders, cwd });
+  const own = (await listDictionaries(folders)).filter(
+    ({ name, kind, source }) =>
+      source === "bundled" && kind === "transcoder" && name.startsWith(`${model.name}.`),
+  );
+  if (own.length > 0) return own.map((dictionary) => dictionary.path);
+  throw new LabError("bad_input", `no transcoders were given, and ${model.name} brings none`, {
+    hint: "Train some: philab sae train --data texts.jsonl --hook blocks.0.hook_mlp_out --transcoder --out t0",
+  });
+}
 
 async function readTranscoders(folders: readonly string[]): Promise<Transcoders> {
   const given = await Promise.all(

@@ -1,21 +1,17 @@
 /** `philab sae eval`: what a dictionary is worth. */
-import path from "node:path";
 import { z } from "zod";
-import { LabError } from "../../base/errors.ts";
-import { assertFits } from "../../features/dictionary.ts";
 import { evaluateDictionary } from "../../features/evaluate.ts";
-import { readDictionary } from "../../features/sae-lens.ts";
 import { readSequences } from "../../features/sequences.ts";
 import { defineCommand } from "../command.ts";
-import { metricsTable } from "../features.ts";
+import { DICTIONARY_ARGUMENT, metricsTable, openDictionary, textsOf } from "../features.ts";
 import { flags } from "../flags.ts";
-import { openModel, provenance } from "../open-model.ts";
+import { provenance } from "../open-model.ts";
 
 export const command = defineCommand({
   description:
     "Measures a dictionary, one of philab's or of SAELens', on texts: how much of the variance it explains, beside a PCA of its size; how much of the loss the model keeps when the dictionary takes its place; how many features fire, for a token and at all.",
   arguments: {
-    dictionary: z.string().describe("a folder with cfg.json and sae_weights.safetensors"),
+    dictionary: DICTIONARY_ARGUMENT,
   },
   options: {
     ...flags("model", "adapter", "mode", "device", "threads", "data"),
@@ -39,23 +35,20 @@ export const command = defineCommand({
       .meta({ placeholder: "count" }),
   },
   examples: [
+    { command: "philab sae eval phi-nano.resid-2", does: "one of the bundled model's" },
     {
       command: "philab sae eval ./my-sae --data texts.jsonl",
       does: "what it keeps of the model",
     },
   ],
   async run(context) {
-    const { args, options, cwd, output, signal, commandLine } = context;
-    if (options.data === undefined)
-      throw new LabError("bad_input", "no texts were given", { hint: "Add --data texts.jsonl." });
-    const dictionary = await readDictionary(path.resolve(cwd, args.dictionary));
-    const opened = await openModel(context, { adapter: options.adapter });
+    const { args, options, output, signal, commandLine } = context;
+    const { adapter, hook, data } = options;
+    const { opened, dictionary, folder } = await openDictionary(context, args.dictionary, {
+      ...{ adapter, hook },
+    });
     await using model = opened.model;
-    assertFits(dictionary, model.config, { hook: options.hook });
-    const { model_sha256: made } = dictionary.metadata;
-    if (typeof made === "string" && made !== model.fingerprint())
-      output.warn(`the dictionary is of another model (sha256 ${made.slice(0, 12)}…)`);
-    const sequences = await readSequences(model, [path.resolve(cwd, options.data)], {
+    const sequences = await readSequences(model, [await textsOf(context, { data, folder })], {
       tokens: options.evalTokens,
       length: Math.min(options.contextSize, model.contextLength),
     });

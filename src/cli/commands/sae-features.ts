@@ -1,7 +1,5 @@
 /** `philab sae features`: what single features of a dictionary stand for. */
-import path from "node:path";
 import { z } from "zod";
-import { LabError } from "../../base/errors.ts";
 import { formatNumber, formatPercent, formatTable } from "../../base/format.ts";
 import { visibleLine } from "../../base/terminal.ts";
 import {
@@ -11,21 +9,21 @@ import {
   type Dossier,
 } from "../../features/dossiers.ts";
 import { featuresPage } from "../../features/pages/features-page.ts";
-import { readDictionary } from "../../features/sae-lens.ts";
 import { readSequences } from "../../features/sequences.ts";
 import { tokenName } from "../../interpret/answers.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import type { Dictionary } from "../../features/dictionary.ts";
 import { defineCommand } from "../command.ts";
+import { DICTIONARY_ARGUMENT, openDictionary, textsOf } from "../features.ts";
 import { FLAGS, flags } from "../flags.ts";
 import { pageFacts, writePage } from "../inspect.ts";
-import { openModel, provenance } from "../open-model.ts";
+import { provenance } from "../open-model.ts";
 
 export const command = defineCommand({
   description:
     "Says of features where in texts they fire most, for how many tokens, which next tokens they promote, and which other features point the same way; with --steer also what a prompt becomes when one is added, beside a random direction as long.",
   arguments: {
-    dictionary: z.string().describe("a folder with cfg.json and sae_weights.safetensors"),
+    dictionary: DICTIONARY_ARGUMENT,
   },
   options: {
     ...flags("model", "mode", "device", "threads", "data", "seed", "out"),
@@ -56,6 +54,7 @@ export const command = defineCommand({
     maxTokens: FLAGS.maxTokens.default(24),
   },
   examples: [
+    { command: "philab sae features phi-nano.transcoder-3", does: "one of the bundled model's" },
     {
       command: "philab sae features ./my-sae --data texts.jsonl --out features.html",
       does: "a page of features",
@@ -67,13 +66,11 @@ export const command = defineCommand({
     },
   ],
   async run(context) {
-    const { args, options, settings, cwd, output, signal, commandLine } = context;
-    if (options.data === undefined)
-      throw new LabError("bad_input", "no texts were given", { hint: "Add --data texts.jsonl." });
-    const dictionary = await readDictionary(path.resolve(cwd, args.dictionary));
-    const opened = await openModel(context);
+    const { args, options, settings, output, signal, commandLine } = context;
+    const { opened, dictionary, folder } = await openDictionary(context, args.dictionary);
     await using model = opened.model;
-    const sequences = await readSequences(model, [path.resolve(cwd, options.data)], {
+    const texts = await textsOf(context, { data: options.data, folder });
+    const sequences = await readSequences(model, [texts], {
       tokens: options.readTokens,
       length: Math.min(128, model.contextLength),
     });
