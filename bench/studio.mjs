@@ -1,10 +1,13 @@
 /**
- * The studio's attention atlas in Chromium: 32 × 32 heads over 256 tokens, from a model with random weights on a real server.
+ * The studio in Chromium on a real server. First what a person waits for who opens it: the first page over loopback, each time in a
+ * browser context that has nothing kept, with the bundled model. Then the attention atlas: 32 × 32 heads over 256 tokens, from a
+ * model with random weights.
  *
  *     npm run build
- *     node bench/studio.mjs [--layers 32] [--heads 32] [--tokens 256] [--chromium /usr/bin/chromium]
+ *     node bench/studio.mjs [--layers 32] [--heads 32] [--tokens 256] [--loads 9] [--chromium /usr/bin/chromium]
  *
- * Prints how long the server took for the patterns, how long the page took from their last byte to the frame that shows them, and what
+ * Prints the medians until the first paint, until a prompt can be typed and a click is answered by the page, and until the model's
+ * first token is drawn; and what came over the wire until then. Then how long the server took for the patterns, how long the page took from their last byte to the frame that shows them, and what
  * a move of the pointer costs: the handlers, the style and the layout. The last line is JSON.
  */
 import { spawn } from "node:child_process";
@@ -22,6 +25,7 @@ const { values } = parseArgs({
     layers: { type: "string", default: "32" },
     heads: { type: "string", default: "32" },
     tokens: { type: "string", default: "256" },
+    loads: { type: "string", default: "9" },
     chromium: { type: "string", default: "/usr/bin/chromium" },
   },
 });
@@ -86,7 +90,14 @@ async function startStudio(home, model) {
   const main = new URL("../dist/cli/main.js", import.meta.url).pathname;
   const child = spawn(
     process.execPath,
-    [main, "studio", "--model", model, "--port", "0", "--no-open"],
+    [
+      main,
+      "studio",
+      ...(model === undefined ? [] : ["--model", model]),
+      "--port",
+      "0",
+      "--no-open",
+    ],
     { env: { ...process.env, PHILAB_HOME: home }, stdio: ["ignore", "pipe", "ignore"] },
   );
   const { value = "" } = await createInterface({ input: child.stdout })
@@ -101,6 +112,65 @@ async function startStudio(home, model) {
         child.once("exit", resolve);
         child.kill("SIGINT");
       }),
+  };
+}
+
+/** In the page: types a prompt as soon as there is a field, clicks as soon as there is a button, and notes what came when. */
+const FIRST_USE = `
+  globalThis.used = new Promise((resolve) => {
+    const until = (look, then) => {
+      const found = look();
+      if (found) then(found);
+      else requestAnimationFrame(() => until(look, then));
+    };
+    const button = (name) => [...document.querySelectorAll("button")].find((one) => one.textContent.trim() === name && !one.disabled);
+    document.addEventListener("DOMContentLoaded", () =>
+      until(() => document.querySelector("main textarea") && button("Continue"), (begin) => {
+        const field = document.querySelector("main textarea");
+        field.value = "def add_numbers(a, b):";
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+        setTimeout(() => {
+          begin.click();
+          until(() => button("Stop") || document.querySelector(".token"), () => {
+            const interactiveMs = performance.now();
+            until(() => document.querySelector(".token"), () => resolve({ interactiveMs, tokenMs: performance.now() }));
+          });
+        });
+      }),
+    );
+  });`;
+
+const FIRST_LOAD = `(async () => {
+  const { interactiveMs, tokenMs } = await globalThis.used;
+  const [paint] = performance.getEntriesByName("first-contentful-paint");
+  const own = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter(({ name, startTime }) => name.includes("/studio/") && startTime < interactiveMs);
+  const bytes = own.reduce((sum, { transferSize }) => sum + transferSize, 0);
+  return { paintMs: paint.startTime, interactiveMs, tokenMs, files: own.length, bytes };
+})()`;
+
+/** Cold loads, one after the other; the first, which also starts the browser's own processes, is left out. */
+async function firstPage(browser, url, loads) {
+  const found = [];
+  for (let i = 0; i <= loads; i++) {
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+    const page = await context.newPage();
+    await page.addInitScript(FIRST_USE);
+    await page.goto(`${url}/studio/`);
+    const load = await page.evaluate(FIRST_LOAD);
+    if (i > 0) found.push(load);
+    await context.close();
+  }
+  const median = (key) =>
+    quantile(
+      found.map((load) => load[key]),
+      0.5,
+    );
+  const keys = ["paintMs", "interactiveMs", "tokenMs", "files", "bytes"];
+  return {
+    loads,
+    ...Object.fromEntries(keys.map((key) => [key, median(key)])),
+    slowestInteractiveMs: Math.max(...found.map(({ interactiveMs }) => interactiveMs)),
   };
 }
 
@@ -142,11 +212,20 @@ const HOVER = `(async () => {
 const folder = await mkdtemp(path.join(tmpdir(), "philab-studio-bench-"));
 const model = path.join(folder, `random-${layers}x${heads}`);
 await writeModel(model);
-const studio = await startStudio(path.join(folder, "home"), model);
 const browser = await chromium.launch({
   executablePath: values.chromium,
   args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
 });
+const bundled = await startStudio(path.join(folder, "home"));
+await globalThis.fetch(`${bundled.url}/v1/models/phi-nano/load`, {
+  ...{ method: "POST", headers: { "content-type": "application/json" }, body: "{}" },
+});
+const first = await firstPage(browser, bundled.url, Number(values.loads)).finally(bundled.stop);
+console.log(
+  `the first page, median of ${first.loads} cold loads: ${(first.bytes / 1000).toFixed(0)} kB in ${first.files} files; first paint after ${first.paintMs.toFixed(0)} ms;` +
+    ` a prompt typed and a click answered after ${first.interactiveMs.toFixed(0)} ms (at most ${first.slowestInteractiveMs.toFixed(0)}); the model's first token after ${first.tokenMs.toFixed(0)} ms`,
+);
+const studio = await startStudio(path.join(folder, "home"), model);
 try {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   page.setDefaultTimeout(120_000);
@@ -160,6 +239,7 @@ try {
   const columns = await page.evaluate("document.querySelectorAll('canvas').length");
   const moves = await page.evaluate(HOVER);
   const found = {
+    first,
     ...{ layers, heads, tokens, canvases: columns, ...drawn },
     hoverMs: { median: quantile(moves, 0.5), p99: quantile(moves, 0.99), most: Math.max(...moves) },
   };

@@ -1,4 +1,5 @@
 /** What is asked for once and shown: its value, or why there is none; asked again when the server comes back. */
+import { SvelteSet } from "svelte/reactivity";
 import { Failure } from "../api/failure.ts";
 import { connection } from "./connection.svelte.ts";
 
@@ -6,8 +7,12 @@ export interface Resource<T> {
   readonly value: T | undefined;
   readonly failure: Failure | undefined;
   readonly isLoading: boolean;
+  /** Asks again; after a failure, whatever else has failed too. */
   reload: () => void;
 }
+
+/** What failed: one reason shows in many panels, and is got over in all of them at once. */
+const failed = new SvelteSet<() => void>();
 
 /**
  * Asks now, when something that `ask` reads changes, and when the server comes back; the last value stays while the next is on its way.
@@ -20,6 +25,9 @@ export function resource<T>(ask: (signal: AbortSignal) => Promise<T> | undefined
   let failure = $state.raw<Failure>();
   let isLoading = $state(false);
   let wanted = $state(0);
+  const again = (): void => {
+    wanted++;
+  };
 
   $effect(() => {
     void wanted;
@@ -33,14 +41,20 @@ export function resource<T>(ask: (signal: AbortSignal) => Promise<T> | undefined
         if (stop.signal.aborted) return;
         value = found;
         failure = undefined;
+        failed.delete(again);
       })
       .catch((thrown: unknown) => {
-        if (!stop.signal.aborted) failure = Failure.from(thrown);
+        if (stop.signal.aborted) return;
+        failure = Failure.from(thrown);
+        failed.add(again);
       })
       .finally(() => {
         if (!stop.signal.aborted) isLoading = false;
       });
-    return () => stop.abort();
+    return () => {
+      stop.abort();
+      failed.delete(again);
+    };
   });
 
   return {
@@ -54,7 +68,7 @@ export function resource<T>(ask: (signal: AbortSignal) => Promise<T> | undefined
       return isLoading;
     },
     reload: () => {
-      wanted++;
+      for (const one of failure === undefined ? [again] : [...failed]) one();
     },
   };
 }

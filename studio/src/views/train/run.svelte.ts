@@ -45,6 +45,13 @@ export class RunWatch {
     this.#stop.abort();
   }
 
+  /** Goes on where watching broke off. */
+  again(): void {
+    if (this.failure === undefined) return;
+    this.failure = undefined;
+    void this.#follow();
+  }
+
   async act(what: "cancel" | "resume"): Promise<void> {
     this.failure = undefined;
     try {
