@@ -51,7 +51,7 @@ export interface AdapterReference {
 /** Where a model's directory has the adapter that it brings along; no name of a variant begins so. */
 export const DEFAULT_ADAPTER = "@default";
 /** `+none`: the model without the adapter that it brings along. */
-const NO_ADAPTER = "none";
+export const NO_ADAPTER = "none";
 
 /** A model that is there. */
 export interface ModelReference {

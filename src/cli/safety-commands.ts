@@ -42,4 +42,9 @@ export const SAFETY_COMMANDS: readonly CommandEntry[] = [
     summary: "make a model forget some answers and keep the rest",
     load: async () => (await import("./commands/safety-unlearn.ts")).command,
   },
+  {
+    name: "stand-ins",
+    summary: "harmless files to try the measures of safety on",
+    load: async () => (await import("./commands/safety-stand-ins.ts")).command,
+  },
 ];

@@ -5,6 +5,7 @@ import { CATALOG_ROUTES } from "./lab/catalog.ts";
 import { FEATURE_ROUTES } from "./lab/features.ts";
 import { LAB_ROUTES } from "./lab/inspect.ts";
 import { RUN_ROUTES } from "./lab/runs.ts";
+import { SAFETY_ROUTES } from "./lab/safety.ts";
 import { SYSTEM_ROUTES } from "./lab/system.ts";
 import { chat } from "./openai/chat.ts";
 import { completions } from "./openai/completions.ts";
@@ -61,4 +62,5 @@ export const ROUTES: readonly Route[] = [
   ...RUN_ROUTES,
   ...CATALOG_ROUTES,
   ...SYSTEM_ROUTES,
+  ...SAFETY_ROUTES,
 ];

@@ -10,7 +10,11 @@ import type { Edit } from "../../src/model/hooks/edits.ts";
 import { isRefusal } from "../../src/safety/behaviour/refusals.ts";
 import { textsLoss } from "../../src/safety/directions/cost.ts";
 import { ablation, addition, type Direction } from "../../src/safety/directions/direction.ts";
-import { selectDirection, type SelectedDirection } from "../../src/safety/directions/select.ts";
+import {
+  requireChosen,
+  tryDirections,
+  type TriedDirections,
+} from "../../src/safety/directions/select.ts";
 import { itemsOf, tune } from "../support/tuned-phi.ts";
 
 const ANIMALS =
@@ -60,7 +64,7 @@ const promptsOf = (nouns: readonly string[], half: 0 | 1): string[] =>
 
 let folder: string;
 let model: LanguageModel;
-let selected: SelectedDirection;
+let selected: TriedDirections;
 const train = { positive: promptsOf(ANIMALS, 0), negative: promptsOf(THINGS, 0) };
 const validation = { positive: promptsOf(ANIMALS, 1), negative: promptsOf(THINGS, 1) };
 
@@ -82,7 +86,7 @@ beforeAll(async () => {
   });
   model = await LanguageModel.open(refuser, { mode: "reference", threads: 1 });
   const [first] = model.tokenizer.encode(" I");
-  selected = await selectDirection(model, { train, validation }, { tokens: [first ?? -1] });
+  selected = await tryDirections(model, { train, validation }, { tokens: [first ?? -1] });
 });
 afterAll(async () => {
   await model[Symbol.asyncDispose]();
@@ -109,7 +113,7 @@ describe("a model that refuses to speak of animals", () => {
   });
 
   it("refuses nothing without the direction, everything when it is added, and is left alone by a random one", async () => {
-    const { chosen } = selected;
+    const chosen = requireChosen(selected);
     const random: Direction = {
       ...chosen,
       values: Float32Array.from(randomDirection(chosen.values, 1)),

@@ -30,7 +30,7 @@ describe("philab safety behave", () => {
       refusals: Record<string, Record<string, unknown>>;
       folder: string;
     };
-    expect(found.refusals["overRefusal"]).toEqual({ prompts: 2, refused: 0, rate: 0 });
+    expect(found.refusals["overRefusal"]).toMatchObject({ prompts: 2, refused: 0, rate: 0 });
     expect(found.refusals["refusal"]?.["prompts"]).toBe(1);
     expect(Object.keys(found.refusals["types"] ?? {})).toEqual(["lies", "sums"]);
     expect(ran.out + ran.err).not.toContain("lie.");

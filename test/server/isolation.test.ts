@@ -1,5 +1,5 @@
 /** What happens to one model, or to one client, happens to no other. */
-import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -115,6 +115,8 @@ describe("models in the store", () => {
     const adapters = path.join(server.home, "adapters");
     await mkdir(adapters);
     await symlink(fixture("peft/plain"), path.join(adapters, "plain"));
+    await cp(fixture("phi-mini"), path.join(models, "own"), { recursive: true });
+    await symlink(fixture("peft/plain"), path.join(models, "own", "@default"));
   });
   afterAll(async () => server[Symbol.asyncDispose]());
 
@@ -127,10 +129,16 @@ describe("models in the store", () => {
 
   it("are listed, are loaded when they are asked for, and answer under an adapter", async () => {
     const ids = (await server.client.models.list()).data.map(({ id }) => id);
-    expect(ids).toEqual(["phi-micro", "broken", "mini", "mini-2", "phi-nano"]);
+    expect(ids).toEqual(["phi-micro", "broken", "mini", "mini-2", "own", "phi-nano"]);
     expect(loaded(server, "mini")).toBeUndefined();
     expect(await ask("mini+plain")).not.toBe(await ask("mini"));
     expect(loaded(server, "mini")?.state).toBe("ready");
+  });
+
+  it("answer under the adapter that they bring along, and without it where it is named none", async () => {
+    expect(await ask("own")).toBe(await ask("mini+plain"));
+    expect(await ask("own+none")).toBe(await ask("mini"));
+    expect(await ask("mini+none")).toBe(await ask("mini"));
   });
 
   it("that are damaged are refused with the reason", async () => {

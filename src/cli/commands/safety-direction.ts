@@ -3,11 +3,11 @@ import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { formatNumber, formatTable } from "../../base/format.ts";
-import { randomDirection } from "../../interpret/logit-attribution.ts";
 import { writeControlVector } from "../../safety/directions/control-vector.ts";
 import { textsLoss } from "../../safety/directions/cost.ts";
 import { ablation, orthogonalize } from "../../safety/directions/direction.ts";
-import { selectDirection, tryDirection, type Candidate } from "../../safety/directions/select.ts";
+import { exploreDirection } from "../../safety/directions/explore.ts";
+import { requireChosen, type Candidate } from "../../safety/directions/select.ts";
 import { defineCommand } from "../command.ts";
 import { flags } from "../flags.ts";
 import { openModel, provenance } from "../open-model.ts";
@@ -15,9 +15,6 @@ import { linesOf } from "../prompt-lines.ts";
 
 const list = (what: string) =>
   z.string().min(1).optional().describe(what).meta({ placeholder: "path" });
-
-/** The share of prompts that directions are read from; the others try them. */
-const TRAIN_SHARE = 2 / 3;
 
 export const command = defineCommand({
   description:
@@ -71,31 +68,20 @@ export const command = defineCommand({
       throw new LabError("internal", "two lists of prompts");
     const opened = await openModel(context);
     await using model = opened.model;
-    const tokens = options.begins.map((text) => model.tokenizer.encode(text)[0] ?? -1);
-    const split = (lines: readonly string[]): [string[], string[]] => {
-      const end = Math.max(1, Math.floor(TRAIN_SHARE * lines.length));
-      return [lines.slice(0, end), lines.slice(end)];
-    };
-    const [trainPositive, tryPositive] = split(positive);
-    const [trainNegative, tryNegative] = split(negative);
-    const validation = { positive: tryPositive, negative: tryNegative };
     using progress = output.progress({ label: "directions", unit: "directions" });
-    const { positions, maxDivergence, minAddedScore } = options;
-    const selected = await selectDirection(
+    const { begins, positions, maxDivergence, minAddedScore } = options;
+    const explored = await exploreDirection(
       model,
-      { train: { positive: trainPositive, negative: trainNegative }, validation },
+      { positive, negative },
       {
-        ...{ tokens, positions, maxDivergence, minAddedScore, signal },
+        ...{ begins, positions, maxDivergence, minAddedScore, signal, seed: settings.seed },
         onProgress: (done, total) => progress.update(done, { total }),
       },
     );
     progress.finish();
-    const { chosen, before } = selected;
-    const values = Float32Array.from(randomDirection(chosen.values, settings.seed));
-    const control = await tryDirection(model, { ...chosen, values }, validation, {
-      tokens,
-      signal,
-    });
+    const chosen = requireChosen(explored, options);
+    const { before, candidates } = explored;
+    const { values, ...control } = explored.control;
     const texts = options.texts === undefined ? [] : await linesOf(options.texts, cwd);
     const loss =
       texts.length === 0
@@ -125,12 +111,12 @@ export const command = defineCommand({
         chosen: { ...summary(chosen), values: [...chosen.values] },
         control,
         ...(loss === undefined ? {} : { loss }),
-        candidates: selected.candidates.map((own) => summary(own)),
+        candidates: candidates.map((own) => summary(own)),
         ...written,
       },
       () =>
         [
-          `block ${chosen.layer}, position ${chosen.position}, of ${selected.candidates.length} directions`,
+          `block ${chosen.layer}, position ${chosen.position}, of ${candidates.length} directions`,
           formatTable(
             [
               { title: "" },

@@ -11,7 +11,7 @@ import { defineJob, type JobDefinition } from "../../jobs/job.ts";
 import { askTarget, judgeArguments, judgeBy, type OpenTarget } from "./ask.ts";
 import { bbqScores, type BbqScores } from "./bbq.ts";
 import { countVerdicts, type JudgedPair } from "./judge.ts";
-import { readQuestions, type Questions } from "./questions.ts";
+import { locateQuestions, readQuestions, type Questions } from "./questions.ts";
 import { isRefusal, logOdds, oddsByKind, refusalRates, type RefusalRates } from "./refusals.ts";
 
 export const behaviourArguments = z.strictObject({
@@ -38,10 +38,11 @@ export function behaviourJob(
     kind: "safety-behave",
     arguments: behaviourArguments,
     async run({ arguments: asked, folder, signal, progress, describe }): Promise<JsonObject> {
-      const questions = limited(await readQuestions(asked.data), asked.limit);
+      const file = await locateQuestions(asked.data);
+      const questions = limited(await readQuestions(file), asked.limit);
       const requests = requestsOf(questions, asked);
-      const hash = await sha256File(asked.data);
-      const data = [{ name: path.basename(asked.data), sha256: hash }];
+      const hash = await sha256File(file);
+      const data = [{ name: path.basename(file), sha256: hash }];
       const ask = { openTarget, describe, data, folder, signal, progress };
       const { facts, responses } = await askTarget(asked, requests, ask);
       const found = scoresOf(questions, responses, asked.begins);

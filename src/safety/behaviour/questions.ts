@@ -1,4 +1,6 @@
 /** Prompts of a person's own files: XSTest, AdvBench, HarmBench, BBQ, or any with a column `prompt`. */
+import { stat } from "node:fs/promises";
+import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { readRows } from "../../evaluate/data/read-file.ts";
@@ -28,6 +30,22 @@ const rowSchema = z.union([
       label: "unsafe",
     })),
 ]);
+
+/** Where XSTest's prompts lie in a folder of benchmarks, or prompts of another kind. */
+export const PROMPT_FILES: readonly string[] = [
+  "xstest/xstest_prompts.csv",
+  "xstest_prompts.csv",
+  "prompts.csv",
+];
+
+/** The file itself, or the prompts of a folder. Throws `not_found`. */
+export async function locateQuestions(from: string): Promise<string> {
+  for (const file of [from, ...PROMPT_FILES.map((name) => path.join(from, name))])
+    if ((await stat(file).catch(() => undefined))?.isFile() === true) return file;
+  throw new LabError("not_found", `no prompts at ${from}`, {
+    hint: `Name a file, or a folder with ${PROMPT_FILES.join(" or ")}.`,
+  });
+}
 
 /** Throws `not_found`, `corrupt_file`, and `bad_input` with the columns that a row has. */
 export async function readQuestions(file: string): Promise<Questions> {

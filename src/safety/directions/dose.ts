@@ -39,12 +39,12 @@ export async function safetyDoses(
   { tokens, strengths, maxTokens, seed, signal, onProgress }: DoseOptions,
 ): Promise<{ steered: SafetyDose[]; control: SafetyDose[] }> {
   const abort = signal === undefined ? {} : { signal };
-  const alone = await nextLogits(model, negative, [], signal);
+  const alone = await nextLogits(model, negative, [], abort);
   const side = async (
     prompts: readonly string[],
     edits: readonly Edit[],
   ): Promise<SafetyDose["positive"] & { logits: Float32Array[] }> => {
-    const logits = await nextLogits(model, prompts, edits, signal);
+    const logits = await nextLogits(model, prompts, edits, abort);
     const answers = prompts.map(() => "");
     for (let start = 0; start < prompts.length; start += BATCH)
       for await (const { index, text } of model.generateBatch(prompts.slice(start, start + BATCH), {

@@ -25,6 +25,8 @@ export interface SelectionOptions {
   minAddedScore?: number;
   /** Only directions of this first share of the blocks: later ones act on the tokens themselves. */
   layerShare?: number;
+  /** Under which adapter the model is read; by default the one that it uses. */
+  adapter?: string | null | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (done: number, total: number) => void;
 }
@@ -40,8 +42,9 @@ export interface Candidate extends Direction {
   refused?: "divergence" | "adds nothing" | "late layer";
 }
 
-export interface SelectedDirection {
-  chosen: Candidate;
+export interface TriedDirections {
+  /** The best of those that can be chosen; absent where there is none. */
+  chosen?: Candidate;
   candidates: Candidate[];
   /** Behaviour scores as the model is. */
   before: { positive: number; negative: number };
@@ -49,29 +52,47 @@ export interface SelectedDirection {
 
 /** Prompts that are read together. */
 const BATCH = 16;
+const MAX_DIVERGENCE = 0.1;
 
 /**
  * The direction that takes most of the behaviour away, of those that leave other prompts alone, bring the behaviour about when added, and do not lie
  * among the last layers.
  *
+ * @throws LabError `check_failed` where every candidate is refused
+ */
+export function requireChosen(
+  { chosen, candidates }: TriedDirections,
+  { maxDivergence = MAX_DIVERGENCE }: Pick<SelectionOptions, "maxDivergence"> = {},
+): Candidate {
+  if (chosen !== undefined) return chosen;
+  const count = (reason: Candidate["refused"]): number =>
+    candidates.filter(({ refused }) => refused === reason).length;
+  throw new LabError("check_failed", "no direction stands for the behaviour alone", {
+    hint: `Of ${candidates.length}, ${count("divergence")} change other prompts by more than ${maxDivergence} nats, ${count("adds nothing")} bring nothing about when added, ${count("late layer")} are of late layers.`,
+  });
+}
+
+/**
+ * Every difference of means, with what it does.
+ *
  * @param sets.train - what directions are read from
  * @param sets.validation - what they are tried on
- * @throws LabError `bad_input` for empty sets; `check_failed` where every candidate is refused
+ * @throws LabError `bad_input` for empty sets
  */
-export async function selectDirection(
+export async function tryDirections(
   model: LanguageModel,
   { train, validation }: { train: Contrast; validation: Contrast },
   options: SelectionOptions,
-): Promise<SelectedDirection> {
+): Promise<TriedDirections> {
   const {
     tokens,
     positions = [-1],
-    maxDivergence = 0.1,
+    maxDivergence = MAX_DIVERGENCE,
     layerShare = 0.8,
     minAddedScore = 0,
     onProgress,
   } = options;
-  const { signal } = options;
+  const { signal, adapter } = options;
   for (const set of [train, validation])
     if (set.positive.length === 0 || set.negative.length === 0)
       throw new LabError(
@@ -79,8 +100,8 @@ export async function selectDirection(
         "a direction needs prompts on both sides, to read and to try",
       );
   if (tokens.length === 0) throw new LabError("bad_input", "no tokens begin the behaviour");
-  const directions = await differences(model, train, { positions, signal });
-  const bench = await benchOf(model, validation, { tokens, signal });
+  const directions = await differences(model, train, { positions, signal, adapter });
+  const bench = await benchOf(model, validation, { tokens, signal, adapter });
   const candidates: Candidate[] = [];
   for (const [i, direction] of directions.entries()) {
     signal?.throwIfAborted();
@@ -99,15 +120,7 @@ export async function selectDirection(
   const [chosen] = candidates
     .filter(({ refused }) => refused === undefined)
     .sort((a, b) => a.withoutScore - b.withoutScore);
-  if (chosen === undefined)
-    throw new LabError("check_failed", "no direction stands for the behaviour alone", {
-      hint: `Of ${candidates.length}, ${count(candidates, "divergence")} change other prompts by more than ${maxDivergence} nats, ${count(candidates, "adds nothing")} bring nothing about when added, ${count(candidates, "late layer")} are of late layers.`,
-    });
-  return {
-    chosen,
-    candidates,
-    before: bench.before,
-  };
+  return { ...(chosen === undefined ? {} : { chosen }), candidates, before: bench.before };
 }
 
 /** What a direction does to prompts that it was not read from. */
@@ -118,7 +131,7 @@ export async function tryDirection(
   model: LanguageModel,
   direction: Direction,
   validation: Contrast,
-  options: Pick<SelectionOptions, "tokens" | "signal">,
+  options: Pick<SelectionOptions, "tokens" | "signal" | "adapter">,
 ): Promise<Trial> {
   return (await benchOf(model, validation, options)).measure(direction);
 }
@@ -127,26 +140,26 @@ export async function tryDirection(
 async function benchOf(
   model: LanguageModel,
   { positive, negative }: Contrast,
-  { tokens, signal }: Pick<SelectionOptions, "tokens" | "signal">,
+  { tokens, ...call }: Pick<SelectionOptions, "tokens" | "signal" | "adapter">,
 ): Promise<{
-  before: SelectedDirection["before"];
+  before: TriedDirections["before"];
   measure: (direction: Direction) => Promise<Trial>;
 }> {
   const score = (logits: readonly Float32Array[]): number =>
     mean(logits.map((own) => behaviourScore(own, tokens)));
-  const alone = await nextLogits(model, negative, [], signal);
+  const alone = await nextLogits(model, negative, [], call);
   const before = {
-    positive: score(await nextLogits(model, positive, [], signal)),
+    positive: score(await nextLogits(model, positive, [], call)),
     negative: score(alone),
   };
   return {
     before,
     measure: async (direction) => {
       const without = ablation(direction);
-      const kept = await nextLogits(model, negative, without, signal);
+      const kept = await nextLogits(model, negative, without, call);
       return {
-        withoutScore: score(await nextLogits(model, positive, without, signal)),
-        withScore: score(await nextLogits(model, negative, addition(direction), signal)),
+        withoutScore: score(await nextLogits(model, positive, without, call)),
+        withScore: score(await nextLogits(model, negative, addition(direction), call)),
         divergence: mean(kept.map((own, k) => divergence(alone[k] as Float32Array, own))),
       };
     },
@@ -169,7 +182,7 @@ export function behaviourScore(logits: Float32Array, tokens: readonly number[]):
 async function differences(
   model: LanguageModel,
   { positive, negative }: Contrast,
-  { positions, signal }: { positions: readonly number[]; signal: AbortSignal | undefined },
+  { positions, ...call }: { positions: readonly number[] } & CallOptions,
 ): Promise<Direction[]> {
   const { layers, width } = model.config;
   const means = async (prompts: readonly string[]): Promise<Float64Array[][]> => {
@@ -177,7 +190,7 @@ async function differences(
     for (let start = 0; start < prompts.length; start += BATCH) {
       const part = prompts.slice(start, start + BATCH);
       const capture = [{ at: "blocks.*.hook_resid_pre" as const, positions: [...positions] }];
-      const run = await model.run(part, { capture, ...(signal === undefined ? {} : { signal }) });
+      const run = await model.run(part, { capture, ...given(call) });
       for (let layer = 0; layer < layers; layer++) {
         const { values } = run.get(`blocks.${layer}.hook_resid_pre`); // [B, P, D]
         positions.forEach((_, p) => {
@@ -204,16 +217,29 @@ async function differences(
   );
 }
 
+type CallOptions = Pick<SelectionOptions, "signal" | "adapter">;
+
+/** Without what is undefined. */
+function given({ signal, adapter }: CallOptions): {
+  signal?: AbortSignal;
+  adapter?: string | null;
+} {
+  return {
+    ...(signal === undefined ? {} : { signal }),
+    ...(adapter === undefined ? {} : { adapter }),
+  };
+}
+
 /** Logits of the token after each prompt. */
 export async function nextLogits(
   model: LanguageModel,
   prompts: readonly string[],
   edits: readonly Edit[],
-  signal: AbortSignal | undefined,
+  call: CallOptions = {},
 ): Promise<Float32Array[]> {
   const found: Float32Array[] = [];
   for (let start = 0; start < prompts.length; start += BATCH) {
-    const options = { edits, ...(signal === undefined ? {} : { signal }) };
+    const options = { edits, ...given(call) };
     const { logits } = await model.run(prompts.slice(start, start + BATCH), options);
     found.push(...logits);
   }
@@ -222,8 +248,4 @@ export async function nextLogits(
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function count(candidates: readonly Candidate[], reason: Candidate["refused"]): number {
-  return candidates.filter(({ refused }) => refused === reason).length;
 }

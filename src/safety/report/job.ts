@@ -127,6 +127,7 @@ export function reportJob(
       };
       const result = resultOf(report, facts);
       await writeTextAtomic(path.join(folder, "results.json"), `${toJson(result, 2)}\n`);
+      await writeTextAtomic(path.join(folder, "answers.jsonl"), answerLines(report));
       await writeTextAtomic(path.join(folder, "report.html"), reportPage(report, facts));
       return result;
     },
@@ -211,6 +212,16 @@ async function measured(
   if (role === "as it is") return { role, name, result };
   const drift = await measureDrift(base, model, panel.texts, { signal });
   return { role, name, result, drift };
+}
+
+/** What each model answered to each prompt. */
+function answerLines({ models, panel }: SafetyReport): string {
+  return panel.prompts.prompts
+    .map(({ text, type, isSafe }, id) => {
+      const answers = models.map(({ role, result }) => ({ role, ...result.answers[id] }));
+      return `${toJson({ id, type, isSafe, prompt: text, answers })}\n`;
+    })
+    .join("");
 }
 
 /** Numbers alone: no prompt and no answer. */

@@ -10,7 +10,8 @@ import { selectTasks, type Selection } from "../../evaluate/select.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import { answersOf } from "../behaviour/ask.ts";
 import { requestsOf, scoresOf } from "../behaviour/job.ts";
-import { readQuestions, type Questions } from "../behaviour/questions.ts";
+import { PROMPT_FILES, readQuestions, type Questions } from "../behaviour/questions.ts";
+import type { RefusalRate } from "../behaviour/refusals.ts";
 import { textsLoss } from "../directions/cost.ts";
 import { textLosses } from "../losses.ts";
 import { toxigenScores } from "../toxigen/scores.ts";
@@ -57,11 +58,7 @@ export async function readPanel({ data, texts, tasks, limit }: PanelOptions): Pr
   const toxigen = await at("ToxiGen", ["safenlp_toxigen/toxiGen.json", "toxiGen.json"]);
   const sentences =
     toxigen === undefined ? [] : (await readSentences(await note(toxigen))).sentences;
-  const xstest = await at("XSTest", [
-    "xstest/xstest_prompts.csv",
-    "xstest_prompts.csv",
-    "prompts.csv",
-  ]);
+  const xstest = await at("XSTest", PROMPT_FILES);
   const asked = xstest === undefined ? undefined : await readQuestions(await note(xstest));
   const folder = await at("BBQ", ["bbq"]);
   const bbq: Panel["bbq"] = { kind: "bbq", questions: [] };
@@ -216,12 +213,13 @@ function refusalScores({
 }: ReturnType<typeof scoresOf>["scores"]): PanelScore[] {
   const rate = (
     name: string,
-    own: { rate: number; prompts: number } | undefined,
+    own: RefusalRate | undefined,
     better: PanelScore["better"],
-  ): PanelScore[] =>
-    own === undefined
-      ? []
-      : [{ part: "refusals", name, value: own.rate, count: own.prompts, better }];
+  ): PanelScore[] => {
+    if (own === undefined) return [];
+    const { rate: value, prompts: count, interval } = own;
+    return [{ part: "refusals", name, value, count, interval, better }];
+  };
   const odds = (
     name: string,
     value: number | undefined,

@@ -3,7 +3,7 @@
 const SOURCE = "SafeNLP, README (Hosseini et al. 2023)";
 
 /** GPT-2's scores by group; the groups have the data's names. */
-const GPT2: Readonly<Record<string, number>> = {
+export const GPT2: Readonly<Record<string, number>> = {
   asian: 0.3695,
   black: 0.3666,
   chinese: 0.3731,

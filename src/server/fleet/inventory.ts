@@ -10,6 +10,7 @@ import { homeFolders } from "../../base/settings.ts";
 import { didYouMean } from "../../base/suggest.ts";
 import {
   listStoredModels,
+  NO_ADAPTER,
   resolveModelReference,
   type ModelReference,
 } from "../../catalog/reference.ts";
@@ -95,7 +96,7 @@ export class Inventory {
     });
   }
 
-  /** The model, and the adapter after a `+`, that a request names. Throws `not_found` with the nearest names. */
+  /** The model, and the adapter after a `+`, that a request names; after `+none` not even the one that the model brings along. Throws `not_found` with the nearest names. */
   async find(
     name: string | undefined,
   ): Promise<{ model: ServedModel; adapter: AdapterFiles | null }> {
@@ -109,6 +110,7 @@ export class Inventory {
     if (exact !== undefined) return { model: exact, adapter: givenAdapter(exact) };
     const model = models.find(({ id }) => id === base);
     const adapterName = name?.slice((base?.length ?? 0) + 1);
+    if (model !== undefined && adapterName === NO_ADAPTER) return { model, adapter: null };
     const adapter = model && (await this.adapters()).find((one) => one.name === adapterName);
     if (model !== undefined && adapter !== undefined) return { model, adapter };
     const names = models.map(({ id }) => id);

@@ -1,5 +1,6 @@
 /** Data sets that requests may name: what lies in `PHILAB_HOME/data`. Rows that a request brings become one. */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
@@ -11,6 +12,12 @@ import { didYouMean } from "../../base/suggest.ts";
 /** A name is never a path: no separator, no dot at its beginning. */
 export const dataName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/i, "expected a name");
 
+/** A file of a folder is named with the folder: no part begins with a dot. */
+export const dataFile = z
+  .string()
+  .max(300)
+  .regex(/^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*){0,3}$/i, "expected a name");
+
 export interface DataSet {
   name: string;
   /** A corpus or any folder of files; or one file. */
@@ -18,6 +25,10 @@ export interface DataSet {
   /** Of a file. */
   sizeBytes?: number;
 }
+
+/** What a list of files holds, and how deep folders are looked into. */
+const MAX_FILES = 500;
+const MAX_DEPTH = 3;
 
 export class DataSets {
   readonly #folder: string;
@@ -50,6 +61,31 @@ export class DataSets {
         didYouMean(name, names) ??
         "GET /v1/lab/data lists those of PHILAB_HOME/data; rows may come with the request.",
     });
+  }
+
+  /** Where a data set lies, or a file of one, `folder/file`. Throws `not_found`. */
+  async findFile(name: string): Promise<string> {
+    const [first = "", ...rest] = name.split("/");
+    const found = path.join(await this.find(first), ...rest);
+    if (rest.length === 0 || existsSync(found)) return found;
+    throw new LabError("not_found", `${first} has no ${rest.join("/")}`);
+  }
+
+  /** Files that end with one of the given endings, those of folders too, by the names of `findFile`. */
+  async files(endings: readonly string[]): Promise<string[]> {
+    const found: string[] = [];
+    const look = async (prefix: string, depth: number): Promise<void> => {
+      const folder = path.join(this.#folder, prefix);
+      const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+      for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+        const name = prefix === "" ? entry.name : `${prefix}/${entry.name}`;
+        if (found.length >= MAX_FILES || !dataFile.safeParse(name).success) continue;
+        if (entry.isDirectory() && depth < MAX_DEPTH) await look(name, depth + 1);
+        else if (endings.some((ending) => name.endsWith(ending))) found.push(name);
+      }
+    };
+    await look("", 0);
+    return found;
   }
 
   /** Where a data set of this name may be made. Throws `bad_input` where there is one. */

@@ -24,10 +24,12 @@ import {
   defineRunKind,
   modelName,
   pathOf,
+  pathsOf,
   settingsOf,
   sharedFields,
   type RunKind,
 } from "./run-maker.ts";
+import { SAFETY_RUNS } from "./safety-runs.ts";
 
 const { modelConfig: _modelConfig, ...pretrainOptions } = PRETRAIN_OPTIONS;
 
@@ -124,8 +126,7 @@ const evaluation = defineRunKind({
         arguments: defined({
           ...options,
           ...settingsOf(maker),
-          model: found.reference.path,
-          adapter: adapter?.path,
+          ...pathsOf({ model: found, adapter }),
           data: folder,
           dataFolder: maker.folders.data,
           sandbox: "pyodide" as const,
@@ -164,6 +165,7 @@ export const RUN_KINDS: readonly RunKind[] = [
   ...[train, finetune, evaluation, synth],
   ...INSIDE_RUNS,
   ...CATALOG_RUN_KINDS,
+  ...SAFETY_RUNS,
 ];
 
 /** The name under which what a finished run made answers; undefined where it made no model. */

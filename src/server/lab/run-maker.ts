@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { SETTING_SCHEMAS, type HomeFolders } from "../../base/settings.ts";
+import { NO_ADAPTER } from "../../catalog/reference.ts";
 import type { Run } from "../../jobs/runs.ts";
 import type { FleetOptions } from "../fleet/fleet.ts";
 import type { Inventory } from "../fleet/inventory.ts";
@@ -55,6 +56,15 @@ export async function pathOf(
   { inventory }: RunMaker,
 ): Promise<string | undefined> {
   return name === undefined ? undefined : (await inventory.find(name)).model.reference.path;
+}
+
+/** A model and its adapter by where they lie; `none` where the one that the model brings along is left out. */
+export function pathsOf({ model: found, adapter }: Awaited<ReturnType<Inventory["find"]>>): {
+  model: string;
+  adapter: string | undefined;
+} {
+  const { path, adapter: own } = found.reference;
+  return { model: path, adapter: adapter?.path ?? (own === undefined ? undefined : NO_ADAPTER) };
 }
 
 /** Paths of the data sets that are named, and of the rows that came along. */

@@ -6,6 +6,7 @@ import { completionRequest } from "../openai/schemas.ts";
 
 const MAX_PROMPTS = 64;
 const MAX_CAPTURES = 4096;
+const MAX_CONTRAST = 512;
 
 const model = completionRequest.shape.model;
 const index = z.int().min(0);
@@ -148,6 +149,40 @@ export const doseRequest = z.strictObject({
   metric: z.enum(METRICS).default("logit_diff"),
   controls: z.int().min(1).max(16).default(3).describe("random directions of equal length"),
   seed: index.default(0),
+});
+
+export const directionRequest = z.strictObject({
+  model,
+  positive: z
+    .array(z.string().min(1))
+    .min(2)
+    .max(MAX_CONTRAST)
+    .describe("prompts with a behaviour"),
+  negative: z.array(z.string().min(1)).min(2).max(MAX_CONTRAST).describe("prompts without it"),
+  begins: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(16)
+    .default([" I", " Sorry"])
+    .describe("how an answer with the behaviour begins"),
+  positions: z
+    .array(z.int().max(-1))
+    .min(1)
+    .max(16)
+    .default([-1])
+    .describe("places that are read, from the end of the prompt"),
+  maxDivergence: z
+    .number()
+    .min(0)
+    .default(0.1)
+    .describe("nats that other prompts may be moved by when it is taken out"),
+  minAddedScore: z
+    .number()
+    .default(0)
+    .describe("log odds that other prompts are to come to when it is added"),
+  layer: index.optional().describe("take this block's direction instead of the best"),
+  seed: index.default(0).describe("of the random direction as long that stands beside it"),
+  stream: z.boolean().default(false).describe("send how far it is, then the result"),
 });
 
 const { temperature, top_p, top_k, min_p, typical_p, repetition_penalty } = completionRequest.shape;

@@ -5,6 +5,7 @@ import { labAttention, labAttribute, labHeads, labLens } from "./lab-reading.ts"
 import { labCircuitCheck, labGraph, labIntervene } from "./lab-circuits.ts";
 import { labFeature, labFeatures } from "./lab-features.ts";
 import { labDose, labPatch, labVector } from "./lab-changing.ts";
+import { labDirection } from "./lab-safety.ts";
 import { labCapture, labGenerate } from "./lab.ts";
 import type { ModelHost } from "./model-host.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
@@ -21,6 +22,6 @@ export const OPERATIONS = {
   ...{ complete, tokenize, detokenize, embed },
   ...{ labCapture, labLens, labAttention, labHeads, labAttribute },
   ...{ labFeature, labFeatures, labGraph, labIntervene, labCircuitCheck },
-  ...{ labPatch, labVector, labDose, labGenerate },
+  ...{ labPatch, labVector, labDose, labDirection, labGenerate },
 };
 export type Operations = typeof OPERATIONS;
