@@ -90,14 +90,15 @@ export async function featureDossiers(
   return { dossiers, density, tokens };
 }
 
-interface Place {
+/** Where a feature fires. */
+export interface Place {
   sequence: number;
   position: number;
   value: number;
 }
 
 /** Every place where a feature fires, and how often each does. Places are what takes memory: 24 bytes or so each. */
-async function readLatents(
+export async function readLatents(
   model: LanguageModel,
   dictionary: Dictionary,
   sequences: readonly (readonly number[])[],
@@ -140,7 +141,8 @@ function frequent(density: Float64Array, limit: number): number[] {
     .slice(0, limit);
 }
 
-function activationsOf(
+/** The strongest place of each text, with the tokens around it. */
+export function activationsOf(
   places: readonly Place[],
   sequences: readonly (readonly number[])[],
   { examples = 8, around = 12 }: DossierOptions,

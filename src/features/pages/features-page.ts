@@ -15,10 +15,12 @@ export interface FeaturesPageInput {
   density: ArrayLike<number>;
   tokenName: (id: number) => string;
   steered: readonly { name: string; text: string }[];
+  /** What features stand for, where somebody said so. */
+  labels?: Readonly<Record<string, string>>;
 }
 
 export function featuresPage(input: FeaturesPageInput): string {
-  const { title, facts, dossiers, density, tokenName, steered } = input;
+  const { title, facts, dossiers, density, tokenName, steered, labels = {} } = input;
   const body = html`${
     steered.length > 0 &&
     section(
@@ -33,15 +35,18 @@ export function featuresPage(input: FeaturesPageInput): string {
     )
   }
   ${section("All features", densityChart(density))}
-  ${dossiers.map((dossier) => featureSection(dossier, tokenName))}`;
+  ${dossiers.map((dossier) => featureSection(dossier, { tokenName, labels }))}`;
   return page({ title, facts, body });
 }
 
-function featureSection(dossier: Dossier, tokenName: (id: number) => string): Html {
+function featureSection(
+  dossier: Dossier,
+  { tokenName, labels }: Required<Pick<FeaturesPageInput, "tokenName" | "labels">>,
+): Html {
   const { feature, density, activations, promoted, suppressed, neighbours } = dossier;
   const most = Math.max(...activations.map(({ value }) => value), 0);
   return section(
-    `Feature ${feature}`,
+    `Feature ${feature}${labels[feature] === undefined ? "" : `: ${labels[feature]}`}`,
     html`<p>
       Fires for ${formatPercent(density, 2)} of the tokens. Nearest:
       ${neighbours
