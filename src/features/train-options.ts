@@ -18,7 +18,7 @@ export const DICTIONARY_OPTIONS = {
   transcoder: z
     .boolean()
     .default(false)
-    .describe("says the MLP's output by its input (hook_ln1_out), not by itself"),
+    .describe("says the MLP's output by its input (Phi's hook_ln1_out), not by itself"),
   architecture: z
     .enum(ARCHITECTURES)
     .optional()

@@ -37,7 +37,7 @@ function endsOf(
     throw new LabError("bad_input", `a transcoder of ${output.hook}`, {
       hint: "It says what an MLP adds: --hook blocks.2.hook_mlp_out.",
     });
-  return { input: hookOf(`blocks.${layer}.hook_ln1_out`, config), output };
+  return { input: hookOf(`blocks.${layer}.mlp.hook_in`, config), output };
 }
 
 function architectureOf({

@@ -119,16 +119,19 @@ describe("a model that refuses to speak of animals", () => {
       values: Float32Array.from(randomDirection(chosen.values, 1)),
     };
     const found = {
-      without: await refusals(validation.positive, ablation(chosen)),
-      restored: await refusals(validation.positive, [...ablation(chosen), ...addition(chosen)]),
+      without: await refusals(validation.positive, ablation(chosen, model.config)),
+      restored: await refusals(validation.positive, [
+        ...ablation(chosen, model.config),
+        ...addition(chosen),
+      ]),
       added: await refusals(validation.negative, addition(chosen)),
-      withoutRandom: await refusals(validation.positive, ablation(random)),
+      withoutRandom: await refusals(validation.positive, ablation(random, model.config)),
       addedRandom: await refusals(validation.negative, addition(random)),
     };
     const loss = {
       before: await textsLoss(model, OTHERS, []),
-      direction: await textsLoss(model, OTHERS, ablation(chosen)),
-      random: await textsLoss(model, OTHERS, ablation(random)),
+      direction: await textsLoss(model, OTHERS, ablation(chosen, model.config)),
+      random: await textsLoss(model, OTHERS, ablation(random, model.config)),
     };
     const { layer, withoutScore, withScore, divergence } = chosen;
     console.log({ layer, withoutScore, withScore, divergence, before: selected.before });

@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
+import type { Run } from "../../src/generate/run.ts";
 import { writeControlVector } from "../../src/safety/directions/control-vector.ts";
 import { ablation, addition, orthogonalize } from "../../src/safety/directions/direction.ts";
 import { behaviourScore } from "../../src/safety/directions/select.ts";
@@ -28,23 +29,39 @@ afterAll(async () => {
 });
 
 describe("taking a direction out", () => {
-  it("leaves nothing along it in any stream, and does nothing the second time", async () => {
-    const edits = ablation({ values });
-    const run = await model.run(ids, { edits, capture: ["blocks.*.hook_resid_post"] });
-    const { width } = model.config;
-    const length = Math.hypot(...values);
+  /** Runs without the direction; nothing of it may be left in any stream. */
+  async function runWithout(of: LanguageModel, prompt: readonly number[]): Promise<Run> {
+    const { width } = of.config;
+    const own = values.subarray(0, width);
+    const edits = ablation({ values: own }, of.config);
+    const run = await of.run(prompt, { edits, capture: ["blocks.*.hook_resid_post"] });
+    const length = Math.hypot(...own);
     for (const captured of run.captured.values())
       for (let start = 0; start < captured.values.length; start += width) {
         const row = captured.values.subarray(start, start + width);
-        const share = row.reduce((sum, x, d) => sum + (x * (values[d] as number)) / length, 0);
+        const share = row.reduce((sum, x, d) => sum + (x * (own[d] as number)) / length, 0);
         expect(Math.abs(share)).toBeLessThanOrEqual(1e-6 * Math.hypot(...row));
       }
+    return run;
+  }
+
+  it("leaves nothing along it in any stream, and does nothing the second time", async () => {
+    const run = await runWithout(model, ids);
+    const edits = ablation({ values }, model.config);
     const twice = await model.run(ids, { edits: [...edits, ...edits] });
     expect(maxDifference(twice.logits[0] ?? [], run.logits[0] ?? [])).toBeLessThan(1e-5);
   });
 
+  it("leaves nothing in GPT-2 and Llama, of which the one writes its positions to the stream", async () => {
+    for (const architecture of ["gpt2", "llama"]) {
+      const path = fixture(`comparison/${architecture}`);
+      await using other = await LanguageModel.open(path, { mode: "reference", threads: 1 });
+      await runWithout(other, [3, 17, 99, 4, 58]);
+    }
+  });
+
   it("is what a model does whose weights write nothing along it", async () => {
-    const edited = await model.run(ids, { edits: ablation({ values }) });
+    const edited = await model.run(ids, { edits: ablation({ values }, model.config) });
     const plain = await model.run(ids);
     for (const name of ["directory", "file.gguf"]) {
       const to = path.join(folder, name);

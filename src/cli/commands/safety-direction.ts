@@ -88,8 +88,8 @@ export const command = defineCommand({
         ? undefined
         : {
             before: await textsLoss(model, texts, [], { signal }),
-            direction: await textsLoss(model, texts, ablation(chosen), { signal }),
-            random: await textsLoss(model, texts, ablation({ values }), { signal }),
+            direction: await textsLoss(model, texts, ablation(chosen, model.config), { signal }),
+            random: await textsLoss(model, texts, ablation({ values }, model.config), { signal }),
           };
     const written: Record<string, string> = {};
     if (options.controlVector !== undefined) {

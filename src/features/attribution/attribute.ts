@@ -4,6 +4,7 @@ import type { LanguageModel, Prompt } from "../../generate/language-model.ts";
 import type { Run } from "../../generate/run.ts";
 import { openWeights } from "../../interpret/weights.ts";
 import type { HookName } from "../../model/hooks/names.ts";
+import { requirePhi } from "../../model/model-config.ts";
 import { assertFits, decoderRow, encoderRow } from "../dictionary.ts";
 import { EncodePass } from "../encode-pass.ts";
 import { LoadedDictionary } from "../record.ts";
@@ -40,6 +41,7 @@ export async function attributionGraph(
   transcoders: Transcoders,
   { maxLogits = 10, logitMass = 0.95, maxFeatures = 2000, signal, onProgress }: GraphOptions = {},
 ): Promise<AttributionGraph> {
+  requirePhi(model.config, "attribution graphs");
   checkTranscoders(model, transcoders);
   const ids = [...model.promptIds(prompt)];
   const { layers, width } = model.config;

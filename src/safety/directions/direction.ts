@@ -4,6 +4,8 @@
  */
 import { convertModel, type ConvertResult } from "../../model/convert.ts";
 import type { Edit } from "../../model/hooks/edits.ts";
+import type { HookName } from "../../model/hooks/names.ts";
+import type { ModelConfig } from "../../model/model-config.ts";
 import { openWeights } from "../../interpret/index.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import type { RowChange } from "../../model/recode.ts";
@@ -18,9 +20,17 @@ export interface Direction {
   values: Float32Array;
 }
 
-/** Takes the direction out of everything that is written to the stream: nothing after can have a share along it. */
-export function ablation({ values }: Pick<Direction, "values">): Edit[] {
-  const places = ["hook_embed", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out"] as const;
+/**
+ * Takes the direction out of everything that is written to the stream: nothing after can have a share along it.
+ *
+ * @param config - the model's; GPT-2 writes its positions to the stream, too
+ */
+export function ablation(
+  { values }: Pick<Direction, "values">,
+  { architecture }: Pick<ModelConfig, "architecture">,
+): Edit[] {
+  const places: HookName[] = ["hook_embed", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out"];
+  if (architecture === "gpt2") places.push("hook_pos_embed");
   return places.map((at) => ({ at, op: "projectOut", directions: values }));
 }
 

@@ -155,7 +155,7 @@ async function benchOf(
   return {
     before,
     measure: async (direction) => {
-      const without = ablation(direction);
+      const without = ablation(direction, model.config);
       const kept = await nextLogits(model, negative, without, call);
       return {
         withoutScore: score(await nextLogits(model, positive, without, call)),
