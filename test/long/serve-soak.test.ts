@@ -12,8 +12,12 @@ import { startServer, type TestServer } from "../support/server.ts";
 
 const REQUESTS = Number(process.env["PHILAB_SOAK_REQUESTS"] ?? 10_000);
 const WORKERS = 12;
-/** One request in so many kills the process of the model. */
-const KILL_EVERY = 500;
+/** Memory is looked at after so many. */
+const EVERY = Math.ceil(REQUESTS / 20);
+/** One request in so many kills the process of the model, */
+const KILL_EVERY = 300;
+/** up to this share of all; the process that is there then answers the rest, and must not grow either. */
+const KILLS_UNTIL = 0.6;
 
 /** What a request may be answered with; the same every time. */
 interface Kind {
@@ -64,10 +68,12 @@ function essence(text: string): string {
     .replaceAll(/"(cached_tokens|seed)":\d+/g, "");
 }
 
-const residentKb = (pid: number): number =>
+const residentKbOf = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
 
-it.skipIf(process.platform !== "linux")("a server outlives whatever is done to it", async () => {
+const LINUX = { skip: process.platform !== "linux", timeout: 7_200_000 };
+
+it("a server outlives whatever is done to it", LINUX, async () => {
   await using server = await startServer({ slots: 8, maxWaiting: 64 });
   const all = kinds();
   const ask = async (
@@ -89,11 +95,17 @@ it.skipIf(process.platform !== "linux")("a server outlives whatever is done to i
   const counts = { right: 0, left: 0, refused: 0, broken: 0 };
   let next = 0;
   const sizes: number[] = [];
+  const workerSizes: number[] = [];
+  const lastKill = KILLS_UNTIL * REQUESTS;
   const work = async (random: Random): Promise<void> => {
     while (next < REQUESTS) {
       const number = next++;
-      if (number % KILL_EVERY === KILL_EVERY - 1) kill(server, random);
-      if (number % 1000 === 999) sizes.push(residentKb(process.pid));
+      if (number < lastKill && number % KILL_EVERY === KILL_EVERY - 1) kill(server, random);
+      if (number % EVERY === EVERY - 1) {
+        sizes.push(residentKbOf(process.pid));
+        const pid = server.fleet.loaded.get("phi-micro")?.model.pid;
+        if (number > lastKill && pid !== undefined) workerSizes.push(residentKbOf(pid));
+      }
       const which = random.integer(all.length);
       const kind = all[which] as Kind;
       const chance = random.integer(10);
@@ -130,11 +142,12 @@ it.skipIf(process.platform !== "linux")("a server outlives whatever is done to i
   const micro = server.fleet.loaded.get("phi-micro")?.model;
   expect(micro?.load).toBe(0);
   expect(micro?.counts).toMatchObject({ active: 0, waiting: 0 });
-  // The first thousand fill caches and let the collector find its size.
-  const [first = 0, last = 0] = [sizes[Math.floor(sizes.length / 3)], sizes.at(-1)];
-  expect(last).toBeLessThan(1.25 * first + 50_000);
+  // The first of each fill caches and let the collector find its size.
+  for (const kb of [sizes, workerSizes])
+    expect(kb.at(-1)).toBeLessThan(1.25 * (kb[Math.floor(kb.length / 3)] ?? 0) + 50_000);
+  const residentKb = { server: sizes, worker: workerSizes };
   console.log(
-    JSON.stringify({ requests: REQUESTS, ...counts, restarts: micro?.restarts, residentKb: sizes }),
+    JSON.stringify({ requests: REQUESTS, ...counts, restarts: micro?.restarts, residentKb }),
   );
 });
 
