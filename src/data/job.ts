@@ -20,7 +20,7 @@ export const recipeSchema = z.strictObject({
 });
 export type Recipe = z.output<typeof recipeSchema>;
 
-const jobArguments = z.strictObject({
+export const pipelineArguments = z.strictObject({
   recipe: recipeSchema,
   out: z.string().min(1),
   /** `3/8`: only this shard of the current phase. */
@@ -43,7 +43,7 @@ export interface CorpusResult {
 export type PipelineResult =
   { corpus: CorpusResult & JsonObject } | { phase: number; next: string };
 
-type PipelineJob = JobDefinition<typeof jobArguments, PipelineResult>;
+type PipelineJob = JobDefinition<typeof pipelineArguments, PipelineResult>;
 
 /** The plan of a recipe. Throws as `createStage` and `planPipeline`. */
 async function planRecipe(recipe: Recipe, shards = recipe.shards): Promise<Plan> {
@@ -60,7 +60,7 @@ async function planRecipe(recipe: Recipe, shards = recipe.shards): Promise<Plan>
 export function pipelineJob(services: StageServices = {}): PipelineJob {
   return defineJob({
     kind: "data",
-    arguments: jobArguments,
+    arguments: pipelineArguments,
     async run({
       arguments: { recipe, out, shard: asked, merge },
       signal,

@@ -2,6 +2,7 @@
 import { LabError } from "../base/errors.ts";
 import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
 import { CATALOG_ROUTES } from "./lab/catalog.ts";
+import { DATA_ROUTES } from "./lab/data.ts";
 import { FEATURE_ROUTES } from "./lab/features.ts";
 import { LAB_ROUTES } from "./lab/inspect.ts";
 import { RUN_ROUTES } from "./lab/runs.ts";
@@ -61,6 +62,7 @@ export const ROUTES: readonly Route[] = [
   ...FEATURE_ROUTES,
   ...RUN_ROUTES,
   ...CATALOG_ROUTES,
+  ...DATA_ROUTES,
   ...SYSTEM_ROUTES,
   ...SAFETY_ROUTES,
 ];

@@ -8,6 +8,7 @@ import { createApp } from "./app.ts";
 import { Fleet, type FleetOptions } from "./fleet/fleet.ts";
 import { Inventory, type ServedModel } from "./fleet/inventory.ts";
 import { isLoopback, type GuardOptions } from "./http/guard.ts";
+import { Corpora } from "./lab/corpora.ts";
 import { DataSets } from "./lab/data-sets.ts";
 import { Machine } from "./lab/machine.ts";
 import { RunQueue } from "./lab/run-queue.ts";
@@ -57,7 +58,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const folders = homeFolders(home);
   const queue = new RunQueue({ home, log });
   const dataSets = new DataSets(folders.data);
-  const runs = { folders, queue, dataSets, ...(hubUrl === undefined ? {} : { hubUrl }) };
+  const corpora = new Corpora(dataSets);
+  const runs = { folders, queue, dataSets, corpora, ...(hubUrl === undefined ? {} : { hubUrl }) };
   const app = createApp({
     ...{ ...options, fleet, runs, recent, log },
     ...{ machine: new Machine(options), metrics: new Metrics() },

@@ -53,6 +53,22 @@ export function wordHashes(text: string): Uint32Array {
   return hashes.subarray(0, count);
 }
 
+/** Where the words of `wordHashes` stand: from a character to the one after the last. */
+export function wordRanges(text: string): [from: number, to: number][] {
+  const ranges: [number, number][] = [];
+  let start = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const unit = i < text.length ? text.charCodeAt(i) : 0;
+    const isLetter = unit < 128 ? (FOLDED[unit] ?? 0) !== 0 : !isWide(unit);
+    if (isLetter && start < 0) start = i;
+    if (isLetter) continue;
+    if (start >= 0) ranges.push([start, i]);
+    if (unit >= 0x3000) ranges.push([i, i + 1]);
+    start = -1;
+  }
+  return ranges;
+}
+
 /** Of ASCII letters and digits the small form, of all other ASCII 0. */
 const FOLDED = Uint8Array.from({ length: 128 }, (_, unit) =>
   /[a-z0-9]/i.test(String.fromCharCode(unit)) ? unit | (unit >= 65 ? 32 : 0) : 0,

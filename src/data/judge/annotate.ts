@@ -5,7 +5,7 @@
  */
 import { open, readFile } from "node:fs/promises";
 import { z } from "zod";
-import { throwIfInterrupted } from "../../base/atomic.ts";
+import { throwIfInterrupted, writeTextAtomic } from "../../base/atomic.ts";
 import { LabError } from "../../base/errors.ts";
 import { sha256 } from "../../base/hash.ts";
 
@@ -157,6 +157,42 @@ export function readRating(answer: string): number | undefined {
   if (found === undefined || !/^\d$/.test(found)) return undefined;
   const rating = Number(found);
   return rating <= HIGHEST ? rating : undefined;
+}
+
+/**
+ * Writes one annotation down, in the place of an earlier one by the same annotator of the same text.
+ *
+ * @param rating - null takes the earlier one away
+ * @throws LabError `corrupt_file`, `disk_full`
+ */
+export async function putAnnotation(
+  file: string,
+  { rating, ...about }: Omit<Annotation, "rating"> & { rating: number | null },
+): Promise<void> {
+  const { annotations, sizeBytes } = await readWhole(file);
+  const others = annotations.filter(
+    ({ id, sha256, annotator }) =>
+      id !== about.id || sha256 !== about.sha256 || annotator !== about.annotator,
+  );
+  const line =
+    rating === null ? "" : `${JSON.stringify(annotationSchema.parse({ ...about, rating }))}\n`;
+  if (others.length < annotations.length) {
+    const kept = others.map((annotation) => `${JSON.stringify(annotation)}\n`).join("");
+    await writeTextAtomic(file, kept + line);
+    return;
+  }
+  // Whoever else writes at the file's end goes on doing so.
+  const handle = await open(file, "a").catch((error: unknown) => {
+    throw LabError.from(error);
+  });
+  try {
+    await handle.truncate(sizeBytes);
+    await handle.appendFile(line);
+  } catch (error) {
+    throw LabError.from(error);
+  } finally {
+    await handle.close();
+  }
 }
 
 /** The annotations in a file. Throws `not_found`, `corrupt_file` with the line. */

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { HomeFolders } from "../../base/settings.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { Corpora } from "../lab/corpora.ts";
 import type { DataSets } from "../lab/data-sets.ts";
 import type { Machine } from "../lab/machine.ts";
 import type { RunQueue } from "../lab/run-queue.ts";
@@ -13,6 +14,7 @@ export interface RunService {
   /** Of `PHILAB_HOME`. */
   folders: HomeFolders;
   dataSets: DataSets;
+  corpora: Corpora;
   queue: RunQueue;
   /** Another hub than Hugging Face's. */
   hubUrl?: string;

@@ -15,6 +15,7 @@ import { PRETRAIN_OPTIONS, pretrainArguments } from "../../train/pretrain.ts";
 import { madeBy, type Inventory } from "../fleet/inventory.ts";
 import { CATALOG_RUN_KINDS } from "./catalog-runs.ts";
 import { commandOf } from "./command-line.ts";
+import { DATA_RUNS } from "./data-runs.ts";
 import { dataName } from "./data-sets.ts";
 import { INSIDE_RUNS } from "./inside-runs.ts";
 import {
@@ -166,6 +167,7 @@ export const RUN_KINDS: readonly RunKind[] = [
   ...INSIDE_RUNS,
   ...CATALOG_RUN_KINDS,
   ...SAFETY_RUNS,
+  ...DATA_RUNS,
 ];
 
 /** The name under which what a finished run made answers; undefined where it made no model. */
