@@ -1,4 +1,8 @@
-/** philab as a library: open a model, let it continue texts, score what may follow, look inside and change what is there. */
+/**
+ * philab as a library: open a model, let it continue texts, score what may follow, look inside and change what is there.
+ *
+ * @module philab
+ */
 export { LabError, type ErrorCode, type ErrorRecord } from "./base/errors.ts";
 export type { Device, Mode } from "./base/settings.ts";
 export type { DecodeOptions, FinishReason, GeneratedToken } from "./generate/generate.ts";

@@ -43,6 +43,7 @@ export interface ErrorRecord {
   hint?: string;
 }
 
+/** What went wrong, in terms that a caller can act on: a code, a message that says what was asked and found, a hint what to do. */
 export class LabError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;

@@ -55,6 +55,7 @@ export function freshSeed(): number {
   return randomInt(2 ** 32);
 }
 
+/** A stream of random numbers from a seed (Philox4x32-10, Salmon et al. 2011): equal seeds give equal numbers on every machine. */
 export class Random {
   #key: Words2;
   #block = 0;

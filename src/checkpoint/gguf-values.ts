@@ -122,18 +122,21 @@ export function ggufNumber(metadata: Metadata, key: string): number | undefined 
   throw wrongType(key, found, "a number");
 }
 
+/** The truth value at `key`, or undefined where there is none. Throws `corrupt_file` for a value of another type. */
 export function ggufBoolean(metadata: Metadata, key: string): boolean | undefined {
   const found = metadata.get(key);
   if (found === undefined || found.type === "bool") return found?.value;
   throw wrongType(key, found, "true or false");
 }
 
+/** The text at `key`, or undefined where there is none. Throws `corrupt_file` for a value of another type. */
 export function ggufString(metadata: Metadata, key: string): string | undefined {
   const found = metadata.get(key);
   if (found === undefined || found.type === "string") return found?.value;
   throw wrongType(key, found, "a string");
 }
 
+/** The list of texts at `key`, or undefined where there is none. Throws `corrupt_file` for a value of another type. */
 export function ggufStrings(metadata: Metadata, key: string): readonly string[] | undefined {
   const found = metadata.get(key);
   if (found === undefined) return undefined;

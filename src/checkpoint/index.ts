@@ -1,4 +1,8 @@
-/** Checkpoints on disk: safetensors and GGUF, reading and writing. */
+/**
+ * Checkpoints on disk: safetensors and GGUF, reading and writing.
+ *
+ * @module philab/checkpoint
+ */
 export { openCheckpoint, readTensor } from "./open.ts";
 export { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 export { openGguf, type GgufFile } from "./gguf.ts";

@@ -1,4 +1,8 @@
-/** Corpora: reading, cleaning, choosing and mixing what a model learns from. */
+/**
+ * Corpora: reading, cleaning, choosing and mixing what a model learns from.
+ *
+ * @module philab/data
+ */
 export { openCorpus, readCorpus, readDocuments, type Corpus } from "./corpus.ts";
 export {
   documentLine,

@@ -32,6 +32,7 @@ export interface DeviceInfo {
 /** `enum ggml_backend_dev_type` */
 const DEVICE_TYPE_CPU = 0;
 
+/** The devices that ggml finds here. */
 export function listDevices(device: DeviceKind = "cpu"): DeviceInfo[] {
   const { api } = library(device);
   return Array.from({ length: api.ggml_backend_dev_count() }, (_, i) => {
@@ -90,6 +91,7 @@ export interface BackendOptions {
   threads?: number;
 }
 
+/** A device that computes, with its threads and kernels. `using` frees it. */
 export class Backend {
   readonly device: DeviceInfo;
   readonly threads: number;
@@ -186,12 +188,14 @@ export class Backend {
   /**
    * Whether weights of this type and shape may be placed in `bufferType` for products with activations.
    * Placing a tensor where its product is not supported ends the process, so every tensor is asked for.
-   *
-   * @param shape - `[M, K]`
    */
   supportsWeight(
     bufferType: BufferType,
-    weight: { dtype: keyof typeof DTYPES; shape: readonly [number, number] },
+    weight: {
+      dtype: keyof typeof DTYPES;
+      /** `[M, K]` */
+      shape: readonly [number, number];
+    },
   ): boolean {
     const [m, k] = weight.shape;
     using context = new Context({ tensors: 3 });

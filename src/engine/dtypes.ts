@@ -70,6 +70,7 @@ export function dtypeFromId(id: number): DType | undefined {
   return byId.get(id);
 }
 
+/** Whether a row of this type is made of blocks of several values. */
 export function isQuantized(dtype: DType): boolean {
   return DTYPES[dtype].blockSize > 1;
 }

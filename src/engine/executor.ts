@@ -20,6 +20,7 @@ interface Planner {
   free(): void;
 }
 
+/** Memory for the values of a graph, and its computation; one graph at a time. */
 export class Executor {
   readonly backend: Backend;
   #planner: Planner | undefined;

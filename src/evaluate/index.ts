@@ -1,4 +1,8 @@
-/** Benchmarks with lm-evaluation-harness' names, prompts and numbers. */
+/**
+ * Benchmarks with lm-evaluation-harness' names, prompts and numbers.
+ *
+ * @module philab/evaluate
+ */
 export { evaluate, type EvaluateOptions } from "./evaluate.ts";
 export { GROUPS, TASKS } from "./groups.ts";
 export { LocalTarget } from "./local-target.ts";

@@ -15,6 +15,7 @@ const DECODE_BATCH = 4;
 /** Above this many common tokens, prompts are continued one by one: each then reads the common part from the cache. */
 const SHARED_TOKENS = 256;
 
+/** An opened model of this machine, to be evaluated with lm-evaluation-harness' rules for texts and ids. */
 export class LocalTarget implements Target {
   readonly name: string;
   readonly facts: Readonly<Record<string, string | number | boolean>>;

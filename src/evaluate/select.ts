@@ -13,13 +13,21 @@ export interface Selection {
 }
 
 /**
- * @param shots - examples in every prompt, over what tasks and groups say
- * @param sampling - how many programs are drawn for each problem of the tasks that run code
+ * Tasks by their names and those of groups.
+ *
  * @throws LabError `not_found` with suggestions, `bad_input` where a task is wanted with two numbers of examples
  */
 export async function selectTasks(
   names: readonly string[],
-  { shots, sampling }: { shots?: number | undefined; sampling?: SampleOptions | undefined } = {},
+  {
+    shots,
+    sampling,
+  }: {
+    /** Examples in every prompt, over what tasks and groups say. */
+    shots?: number | undefined;
+    /** How many programs are drawn for each problem of the tasks that run code. */
+    sampling?: SampleOptions | undefined;
+  } = {},
 ): Promise<Selection> {
   const tasks = new Map<string, { task: Task; shots: number }>();
   const groups = new Map<string, TaskGroup>();

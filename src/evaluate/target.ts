@@ -31,7 +31,7 @@ export interface Target {
   /**
    * Divides requests into units. The same requests give the same units, and a unit the same answers whenever it runs.
    *
-   * @param truncate - cut contexts from the left where they do not fit, instead of refusing them
+   * @param options - `truncate`: cut contexts from the left where they do not fit, instead of refusing them
    * @throws LabError `too_long` with counts, `unsupported` for requests that the target cannot answer
    */
   plan(requests: readonly Request[], options: { truncate: boolean }): Promise<WorkPlan>;

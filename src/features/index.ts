@@ -1,4 +1,8 @@
-/** Sparse dictionaries of what a model computes: trained, measured, spliced in; in SAELens' files. */
+/**
+ * Sparse dictionaries of what a model computes: trained, measured, spliced in; in SAELens' files.
+ *
+ * @module philab/features
+ */
 export { decoderRow, encoderRow, type Activation, type Dictionary } from "./dictionary.ts";
 export { reconstruct, type EncodedRows } from "./encode-pass.ts";
 export { evaluateDictionary, type DictionaryMetrics } from "./evaluate.ts";

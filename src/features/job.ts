@@ -22,6 +22,8 @@ import { dictionaryArguments, type DictionaryArguments } from "./train-options.t
 export type OpenedModel = AsyncDisposable & { model: LanguageModel; name: string };
 
 /**
+ * Training of a sparse dictionary as a job: watched, cancelled and resumed from its folder.
+ *
  * @param openModel - which models there are is not known at this height
  * @param onMetrics - who watches in the same process
  */

@@ -59,6 +59,10 @@ export interface Generation {
   finishReason: FinishReason;
 }
 
+/**
+ * A model that answers: it continues texts, scores them, and shows and changes what happens inside. `open` makes one from a
+ * name; `await using` frees its memory.
+ */
 export class LanguageModel implements AsyncDisposable {
   readonly path: string;
   readonly config: ModelConfig;

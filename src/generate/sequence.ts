@@ -138,13 +138,18 @@ export class Sequence implements Disposable {
   /**
    * The next rows of a prompt whose beginning was read; the caller runs them, alone or beside others, then calls
    * `acceptBlock`. The last rows ask for logits.
-   *
-   * @param maxRows - a multiple of the block
-   * @param allLogits - logits of every row are wanted
    */
   upcoming(
     ids: readonly number[],
-    { maxRows = MAX_ROWS, allLogits = false }: { maxRows?: number; allLogits?: boolean } = {},
+    {
+      maxRows = MAX_ROWS,
+      allLogits = false,
+    }: {
+      /** A multiple of the block. */
+      maxRows?: number;
+      /** Whether logits of every row are wanted. */
+      allLogits?: boolean;
+    } = {},
   ): CachedTokens {
     const start = this.#tokens.length;
     const block = ids.slice(start, nextBlockEnd(start, ids.length, maxRows));

@@ -1,4 +1,8 @@
-/** `philab/interpret`: reading the inside of a model. */
+/**
+ * Looking inside a model, and changing what is there.
+ *
+ * @module philab/interpret
+ */
 export { Run, type RunOptions } from "../generate/run.ts";
 export type { HookPoint } from "../model/hook-points.ts";
 export type { Capture, CaptureOptions, Plan, Reduction } from "../model/hooks/capture.ts";

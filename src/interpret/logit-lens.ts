@@ -55,6 +55,10 @@ export function lensHooks(layers: number): HookName[] {
   ];
 }
 
+/**
+ * What the head would say of the stream before each block, and with `answer` how the log-probability of that token grows (logit
+ * lens, nostalgebraist 2020; with `translators` a tuned lens, Belrose et al. 2023).
+ */
 export async function logitLens(
   model: LanguageModel,
   prompt: Prompt,

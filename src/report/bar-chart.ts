@@ -34,6 +34,7 @@ const BOTTOM = 34;
 const LETTER = 6.7;
 const MAX_LABEL = 30;
 
+/** Bars with intervals, read out by pointer and keys, with their numbers as a table. */
 export function barChart(options: BarChartOptions): Html {
   const { title, description, bars, x, reference, format = formatNumber } = options;
   const left =

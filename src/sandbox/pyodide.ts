@@ -12,6 +12,7 @@ interface Slot {
   process: GuestProcess | undefined;
 }
 
+/** CPython in WebAssembly, in child processes with an empty environment: for programs that nobody has read. */
 export class PyodideSandbox implements PythonSandbox {
   readonly interpreter: string;
   readonly layers: readonly string[];
@@ -34,13 +35,17 @@ export class PyodideSandbox implements PythonSandbox {
   }
 
   /**
-   * @param options.processes - programs that run beside each other; 1 by default
+   * Starts Python.
+   *
    * @throws LabError `engine_failed` where Python does not start
    */
   static async open({
     processes = 1,
     ...limits
-  }: Partial<SandboxLimits> & { processes?: number } = {}): Promise<PyodideSandbox> {
+  }: Partial<SandboxLimits> & {
+    /** Programs that run beside each other; 1 by default. */
+    processes?: number;
+  } = {}): Promise<PyodideSandbox> {
     const all = { ...DEFAULT_LIMITS, ...limits };
     const { process: first, version } = await GuestProcess.start(all);
     return new PyodideSandbox(all, { first, version, processes });

@@ -34,6 +34,7 @@ sys.stdout.flush()
 print("\\n" + word, flush=True)
 `;
 
+/** The machine's own `python3` inside bubblewrap: faster, with one layer less between a program and the machine. */
 export class SystemPythonSandbox implements PythonSandbox {
   readonly interpreter: string;
   readonly layers = [

@@ -26,6 +26,7 @@ export interface GraphOptions {
   executor?: Executor;
 }
 
+/** A computation: inputs, the operations between them, outputs. Built once, computed as often as wanted; `using` frees its memory. */
 export class Graph {
   readonly backend: Backend;
   readonly executor: Executor;

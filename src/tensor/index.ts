@@ -1,4 +1,8 @@
-/** Tensors on ggml: computations, gradients, optimisers. */
+/**
+ * Tensors on ggml: computations, gradients, optimisers.
+ *
+ * @module philab/tensor
+ */
 export { Backend, listDevices, type BackendOptions, type DeviceInfo } from "../engine/backend.ts";
 export { DTYPES, isQuantized, type DType } from "../engine/dtypes.ts";
 export { Executor } from "../engine/executor.ts";

@@ -50,6 +50,10 @@ interface Slot {
   group: ParameterGroup;
 }
 
+/**
+ * AdamW, Muon or SGD over groups of parameters: gradients add up over the parts of a batch, then one step changes the weights
+ * in place.
+ */
 export class Optimizer implements Disposable {
   readonly #store: TensorStore;
   readonly #slots: readonly Slot[];

@@ -16,6 +16,7 @@ export interface TensorSpec {
   interleaved?: boolean;
 }
 
+/** Owner of tensors that outlive a computation: weights, caches, the state of an optimiser. */
 export class TensorStore {
   readonly #context: Context;
   readonly #buffers: DeviceBuffer[] = [];

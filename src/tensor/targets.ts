@@ -8,13 +8,21 @@ export const IGNORED = -100;
  * Ids and weights for `crossEntropy` that make it the mean over the rows that count.
  *
  * @param targets - a token id, or `IGNORED`, for each row
- * @param vocabSize - every other id must be below it
- * @param count - rows that the mean runs over; by default those of `targets` that count. Where a batch is computed in
- *   parts, it is that of all parts: the mean of means would give tokens in short parts more weight.
  */
 export function countedTargets(
   targets: ArrayLike<number>,
-  { vocabSize, count }: { vocabSize: number; count?: number },
+  {
+    vocabSize,
+    count,
+  }: {
+    /** Every other id must be below it. */
+    vocabSize: number;
+    /**
+     * Rows that the mean runs over; by default those of `targets` that count. Where a batch is computed in parts, it is that of all
+     * parts: the mean of means would give tokens in short parts more weight.
+     */
+    count?: number;
+  },
 ): { ids: Int32Array; weights: Float32Array; counted: number } {
   const ids = Int32Array.from(targets, (id) => (id === IGNORED ? 0 : id));
   const wrong = Array.from(targets).find(

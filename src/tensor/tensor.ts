@@ -41,6 +41,10 @@ export function handleCount(): number {
   return handles;
 }
 
+/**
+ * A typed handle on values in native memory: element type, shape (row-major, batch first) and, for results, the operation that
+ * made it. The memory belongs to a `TensorStore` or to a `Graph`.
+ */
 export class Tensor {
   /** Grows from handle to handle: of two, the one that was made first has the smaller number. */
   readonly serial = handles++;

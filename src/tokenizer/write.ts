@@ -12,8 +12,6 @@ export type TokenizerFiles = Record<
  * The contents of the files that hold a tokenizer in a Hugging Face directory, for instance one that came out of a
  * GGUF file. `readTokenizerData` and Hugging Face's tokenizers read the same ids from them; padding is left out.
  *
- * @param options.source - what the data was read from, for errors
- * @param options.settings - fields of tokenizer_config.json besides the tokenizer's own
  * @throws LabError `corrupt_file` for data that such files cannot hold
  */
 export function tokenizerFiles(
@@ -21,7 +19,12 @@ export function tokenizerFiles(
   {
     source = "the tokenizer",
     settings = {},
-  }: { source?: string; settings?: Readonly<Record<string, unknown>> } = {},
+  }: {
+    /** What the data was read from, for errors. */
+    source?: string;
+    /** Fields of tokenizer_config.json besides the tokenizer's own. */
+    settings?: Readonly<Record<string, unknown>>;
+  } = {},
 ): TokenizerFiles {
   const named = (id: number | undefined): string | null => {
     if (id === undefined) return null;

@@ -21,6 +21,7 @@ interface Recorded extends RecordedLoss {
   graph: Graph;
 }
 
+/** The loss of batches and its gradients, with a graph kept for each shape of batch. */
 export class BatchLoss implements Disposable {
   readonly #trainee: Trainee;
   readonly #objective: Objective;

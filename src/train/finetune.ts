@@ -41,6 +41,7 @@ import {
 import { TrainableAdapter } from "./trainable-adapter.ts";
 import { TrainableModel } from "./trainable-model.ts";
 
+/** Fine-tuning as a job: watched, cancelled and resumed from its folder. */
 export function finetuneJob(
   observer: RunObserver = {},
 ): JobDefinition<typeof finetuneArguments, Trained> {

@@ -1,4 +1,8 @@
-/** Training: recipes, the loop under them, and what a recipe of one's own is made of. */
+/**
+ * Training: recipes, the loop under them, and what a recipe of one's own is made of.
+ *
+ * @module philab/train
+ */
 export { BatchLoss, type Means } from "./batch-loss.ts";
 export { BatchStream, type Batch, type BatchOptions } from "./data/batches.ts";
 export { type Dataset } from "./data/dataset.ts";

@@ -70,6 +70,7 @@ export function totalSteps(
 /** A batch that takes so long is not computed twice only to be measured. */
 const LONG_BATCH_MS = 2_000;
 
+/** Steps, evaluations, samples and checkpoints of one training, in an order that a later process repeats to the bit. */
 export class TrainingLoop implements Disposable {
   readonly #training: Training;
   readonly #options: LoopOptions & { seed: number };

@@ -43,7 +43,11 @@ export interface PreferenceOptions extends ForwardOptions {
   labelSmoothing: number;
 }
 
-/** @param reference - the model that log-probabilities are compared with: the one that the policy begins as */
+/**
+ * The objective that makes chosen answers likelier than rejected ones (DPO, Rafailov et al. 2023, and its variants).
+ *
+ * @param reference - the model that log-probabilities are compared with: the one that the policy begins as
+ */
 export function preference(
   trainee: Trainee,
   reference: PhiWeights,

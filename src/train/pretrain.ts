@@ -58,6 +58,7 @@ export const pretrainArguments = z.strictObject({
   threads: SETTING_SCHEMAS.threads.optional(),
 });
 export type PretrainArguments = z.output<typeof pretrainArguments>;
+/** Training of a whole model as a job: watched, cancelled and resumed from its folder. */
 export function pretrainJob(
   observer: RunObserver = {},
 ): JobDefinition<typeof pretrainArguments, Trained> {

@@ -22,12 +22,18 @@ export class EventWriter {
   /**
    * Begins a file in `folder`, which TensorBoard shows as one run with the files that are there.
    *
-   * @param options.afterStep - the step that a resumed run goes on after: later ones of earlier files no longer count
    * @throws LabError `bad_input` where the folder cannot be made or written to
    */
   static async open(
     folder: string,
-    { afterStep = 0, wallTimeMs = Date.now() } = {},
+    {
+      afterStep = 0,
+      wallTimeMs = Date.now(),
+    }: {
+      /** The step that a resumed run goes on after: later ones of earlier files no longer count. */
+      afterStep?: number;
+      wallTimeMs?: number;
+    } = {},
   ): Promise<EventWriter> {
     await mkdir(folder, { recursive: true }).catch((error: unknown) => {
       throw LabError.from(error);

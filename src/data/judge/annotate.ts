@@ -54,7 +54,6 @@ export interface AnnotateCounts {
 /**
  * Asks about every subject that the file has no annotation of, and appends what is answered.
  *
- * @param options.attempts - questions about one subject at most
  * @throws LabError `corrupt_file` for a file that holds something else; `engine_failed` where the first `GIVE_UP` subjects
  *   all got nothing but nonsense; `interrupted`, `disk_full`, and what the annotator throws
  */
@@ -68,6 +67,7 @@ export async function annotate(
     onProgress,
   }: {
     file: string;
+    /** Questions about one subject at most. */
     attempts?: number;
     signal?: AbortSignal | undefined;
     onProgress?: ((counts: Readonly<AnnotateCounts>) => void) | undefined;

@@ -29,6 +29,8 @@ export interface Forest {
 }
 
 /**
+ * Grows a random forest (Breiman 2001): the likelihood that an example is good, from its features.
+ *
  * @param features - `[D]` of each example
  * @param labels - whether each is good
  */

@@ -16,6 +16,8 @@ export interface LinearOptions {
 }
 
 /**
+ * Fits logistic regression with a ridge on standardised features, as scikit-learn does.
+ *
  * @param features - `[D]` of each example
  * @param labels - whether each is good
  */

@@ -18,6 +18,7 @@ export interface NgramOptions {
   seed?: number;
 }
 
+/** Learns from words and pairs of neighbours whether a text is good (Joulin et al. 2016, arXiv 1607.01759). */
 export function fitNgrams(
   texts: readonly string[],
   labels: readonly boolean[],

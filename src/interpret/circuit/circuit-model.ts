@@ -15,6 +15,7 @@ const MAX_VARIANTS = 64;
 /** Graphs that are kept, the ones used last. */
 const KEPT_GRAPHS = 3;
 
+/** A model whose edges between heads, MLPs, input and logits can be ablated, each alone or in any set. `using` frees its memory. */
 export class CircuitModel implements Disposable {
   readonly graph: CircuitGraph;
   readonly model: LanguageModel;
@@ -77,9 +78,6 @@ export class CircuitModel implements Disposable {
 
   /**
    * Logits `[V]` after a text for each set of edges: those that are kept carry what this run gives, the others `base`.
-   *
-   * @param options.base - another value of every source, `[S, T, D]`
-   * @param options.kept - of each variant one value for each edge, 0 where it is ablated
    */
   async logits(
     ids: readonly number[],
@@ -87,7 +85,13 @@ export class CircuitModel implements Disposable {
       base,
       kept,
       signal,
-    }: { base: Float32Array; kept: readonly Uint8Array[]; signal?: AbortSignal | undefined },
+    }: {
+      /** Another value of every source, `[S, T, D]`. */
+      base: Float32Array;
+      /** Of each variant one value for each edge, 0 where it is ablated. */
+      kept: readonly Uint8Array[];
+      signal?: AbortSignal | undefined;
+    },
   ): Promise<Float32Array[]> {
     const { variants: most } = this.#shape(ids.length);
     const variants = Math.min(most, kept.length);

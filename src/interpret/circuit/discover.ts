@@ -114,6 +114,7 @@ export interface CircuitCheck {
   random: number[];
 }
 
+/** How faithful and how complete a circuit is, beside random circuits of as many edges. */
 export async function checkCircuit(
   circuit: CircuitModel,
   pairs: readonly Pair[],
@@ -188,7 +189,6 @@ async function measureCircuits(
 /**
  * The smallest circuit of the strongest edges that is as faithful as asked: by halving, since more edges seldom lose.
  *
- * @param options.most - edges at most; of all by default
  * @throws LabError `check_failed` where even `most` edges are not so faithful
  */
 export async function pruneCircuit(
@@ -202,6 +202,7 @@ export async function pruneCircuit(
     signal,
   }: {
     faithfulness: number;
+    /** Edges at most; of all by default. */
     most?: number;
     ablation?: Ablation;
     signal?: AbortSignal | undefined;

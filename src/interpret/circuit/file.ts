@@ -34,6 +34,7 @@ export function listEdges(
     .sort((a, b) => Math.abs(b.effect ?? 0) - Math.abs(a.effect ?? 0));
 }
 
+/** Writes a circuit whole or not at all. */
 export async function saveCircuit(file: string, circuit: CircuitFile): Promise<void> {
   await writeTextAtomic(file, `${toJson(circuit, 2)}\n`);
 }

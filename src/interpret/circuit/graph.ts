@@ -35,6 +35,7 @@ export interface CircuitGraph {
   edges: number;
 }
 
+/** The edges that a Phi of this shape has. */
 export function circuitGraph({
   layers,
   heads,

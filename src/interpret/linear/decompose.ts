@@ -118,6 +118,7 @@ export interface MeasuredMatrix extends FactoredMatrix {
   norm: number;
 }
 
+/** A factored matrix with the products that `compositionScore` needs of it, computed once. */
 export function measured({ left, right }: FactoredMatrix): MeasuredMatrix {
   const lefts = gram(left);
   const rights = gram(transpose(right));

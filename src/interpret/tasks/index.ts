@@ -26,7 +26,6 @@ export const TASK_NAMES: readonly string[] = [...Object.keys(DRAWS), "induction"
  * Draws a task for a model. The same seed gives the same pairs, on every machine.
  *
  * @param name - one of `TASK_NAMES`; `ioi-classic` is `ioi` with its best-known sentence only
- * @param options.sameLength - whether all pairs have equally many tokens, so that their positions can be compared
  * @throws LabError `not_found` for an unknown name, `unsupported` where the tokenizer cuts the words so that pairs do not
  *   align; the message shows the tokens
  */
@@ -37,7 +36,12 @@ export function createTask(
     count = 16,
     seed = 0,
     sameLength = false,
-  }: { count?: number; seed?: number; sameLength?: boolean } = {},
+  }: {
+    count?: number;
+    seed?: number;
+    /** Whether all pairs have equally many tokens, so that their positions can be compared. */
+    sameLength?: boolean;
+  } = {},
 ): Task {
   const random = new Random(seed);
   const finish = (pairs: Task["pairs"]): Task => ({ name, seed, pairs, hash: hashPairs(pairs) });

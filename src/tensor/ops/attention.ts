@@ -130,14 +130,24 @@ const CACHE_TYPES: readonly DType[] = [
 /**
  * softmax(scale · q·kᵀ + mask) · v without storing the scores (Dao et al. 2022, arXiv 2205.14135).
  *
- * @param q - f32 `[B, N, T, H]`
- * @param k - `[B, G, S, H]`, f16, f32 or quantised; N is a multiple of G, and neighbouring heads share keys and values
- * @param v - like `k`
- * @param mask - f16 `[B or 1, 1, T, S]`
  * @returns f32 `[B, T, N, H]`
  */
 export function flashAttention(
-  { q, k, v, mask }: { q: Tensor; k: Tensor; v: Tensor; mask: Tensor },
+  {
+    q,
+    k,
+    v,
+    mask,
+  }: {
+    /** f32 `[B, N, T, H]` */
+    q: Tensor;
+    /** `[B, G, S, H]`, f16, f32 or quantised; N is a multiple of G, and neighbouring heads share keys and values. */
+    k: Tensor;
+    /** Like `k`. */
+    v: Tensor;
+    /** f16 `[B or 1, 1, T, S]` */
+    mask: Tensor;
+  },
   { scale }: { scale: number },
 ): Tensor {
   const op = "flashAttention";

@@ -34,9 +34,13 @@ function stretchesSlowly(b: Tensor, shape: Shape): boolean {
   return b.dim(-1) === 1 && (shape.at(-1) ?? 1) >= 32 && b.size >= 64;
 }
 
+/** a + b, value by value; shapes broadcast as in NumPy. */
 export const add = (a: Tensor, b: Tensor): Tensor => binary("add", a, b);
+/** a − b, value by value; shapes broadcast. */
 export const sub = (a: Tensor, b: Tensor): Tensor => binary("sub", a, b);
+/** a · b, value by value; shapes broadcast. */
 export const mul = (a: Tensor, b: Tensor): Tensor => binary("mul", a, b);
+/** a / b, value by value; shapes broadcast. */
 export const div = (a: Tensor, b: Tensor): Tensor => binary("div", a, b);
 
 type Unary =
@@ -70,19 +74,29 @@ function apply(
   return graph.result(pointer, { dtype: "f32", shape: x.shape, made: { op, inputs: [dense] } });
 }
 
+/** x² */
 export const sqr = (x: Tensor): Tensor => unary("sqr", x);
+/** √x */
 export const sqrt = (x: Tensor): Tensor => unary("sqrt", x);
+/** eˣ */
 export const exp = (x: Tensor): Tensor => unary("exp", x);
+/** The natural logarithm. */
 export const log = (x: Tensor): Tensor => unary("log", x);
+/** −x */
 export const neg = (x: Tensor): Tensor => unary("neg", x);
+/** |x| */
 export const abs = (x: Tensor): Tensor => unary("abs", x);
 /** -1, 0 or 1. */
 export const sign = (x: Tensor): Tensor => unary("sgn", x);
 /** 1 where x > 0, else 0. */
 export const step = (x: Tensor): Tensor => unary("step", x);
+/** tanh x */
 export const tanh = (x: Tensor): Tensor => unary("tanh", x);
+/** 1 / (1 + e⁻ˣ) */
 export const sigmoid = (x: Tensor): Tensor => unary("sigmoid", x);
+/** log(1 + eˣ) */
 export const softplus = (x: Tensor): Tensor => unary("softplus", x);
+/** max(x, 0) */
 export const relu = (x: Tensor): Tensor => unary("relu", x);
 /** x · sigmoid(x) (Llama's activation). */
 export const silu = (x: Tensor): Tensor => unary("silu", x);

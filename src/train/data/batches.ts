@@ -68,6 +68,7 @@ export interface BatchPosition {
   batch: number;
 }
 
+/** Batches in an order that a seed decides; it can say where it stands and be put there again. */
 export class BatchStream implements Iterable<Batch> {
   readonly batchesPerEpoch: number;
   /** Whether rows hold several sequences that must not see each other, so that each row needs a mask of its own. */
