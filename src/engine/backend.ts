@@ -5,6 +5,7 @@
 import koffi from "koffi";
 import { invariant, LabError } from "../base/errors.ts";
 import type { GgmlApi, Pointer } from "./api.ts";
+import { cardFault } from "./card-check.ts";
 import { kernelStatus, type Kernels } from "../kernels/kernels.ts";
 import { DTYPES } from "./dtypes.ts";
 import { setTensorBuffer } from "./layout.ts";
@@ -64,13 +65,19 @@ function deviceKind(api: GgmlApi, device: Pointer): DeviceKind {
         : "cpu";
 }
 
-/** The device that `auto` stands for: a graphics card whose package is installed and that is there, else the processor. */
+/**
+ * The device that `auto` stands for: a graphics card whose package is installed, that is there and computes, else the
+ * processor.
+ */
 export function resolveDevice(wanted: DeviceKind | "auto"): DeviceKind {
   if (wanted !== "auto") return wanted;
-  for (const kind of ["cuda", "metal", "vulkan"] as const)
-    if (installedPackages(kind).length > 0 && listDevices(kind).some((d) => d.kind === kind))
-      return kind;
-  return "cpu";
+  return (
+    (["cuda", "metal", "vulkan"] as const).find((kind) => {
+      const card =
+        installedPackages(kind).length > 0 && listDevices(kind).find((d) => d.kind === kind);
+      return card && cardFault(card) === undefined;
+    }) ?? "cpu"
+  );
 }
 
 /** Only one package's libraries are loaded in a process: a device of another cannot be had after the first model. */
@@ -111,6 +118,8 @@ export class Backend {
     const { api, packageName } = library(kind);
     const found = listDevices(kind).find((d) => d.kind === kind);
     if (found === undefined) throw noDevice(kind, packageName);
+    const fault = kind === "cpu" ? undefined : cardFault(found);
+    if (fault !== undefined) throw fault;
     if (!Number.isInteger(threads) || threads < 1 || threads > 512)
       throw new LabError("bad_input", `threads must be 1…512, not ${threads}`);
     const pointer = api.ggml_backend_dev_init(found.pointer, null);

@@ -88,6 +88,8 @@ function binaryDirectory(packageName: string): string | undefined {
 }
 
 function load(device: DeviceKind): Library {
+  // cuBLAS would round f32 to TF32, ten bits of mantissa; as in PyTorch, who wants that asks for it.
+  if (device === "cuda") process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
   const [found] = installedPackages(device);
   if (found === undefined) throw noPackage(device);
   const { packageName, directory } = found;

@@ -51,8 +51,11 @@ export interface Benchmark {
   /** Operations per second of each arithmetic in registers alone, measured in the same run. */
   arithmetic: Ceilings["arithmetic"];
   peakBytes: number | undefined;
-  /** Where the time goes, operation by operation: reading the prompt, and the next token at the last depth. */
-  operations: Record<"prefill" | "decode", readonly OperationAccount[]>;
+  /**
+   * Where the time goes, operation by operation: reading the prompt, and the next token at the last depth. Undefined on
+   * graphics cards.
+   */
+  operations: Record<"prefill" | "decode", readonly OperationAccount[]> | undefined;
 }
 
 /** Rows that are read at once (`sequence.ts`). */
@@ -104,7 +107,10 @@ export async function benchmark(
   return {
     rounds,
     arithmetic,
-    operations: await timePasses(model, sequence, { ...options, ceilings }),
+    operations:
+      model.backend.fallback === undefined
+        ? await timePasses(model, sequence, { ...options, ceilings })
+        : undefined,
     prefill: median(kept.map(({ prefill }) => prefill)),
     decode: depths.map((depth, i) => {
       const bytes = bytesPerToken(model, depth + options.decodeTokens / 2);
@@ -154,7 +160,7 @@ async function timePasses(
   model: LanguageModel,
   sequence: Sequence,
   { promptTokens, ceilings }: { promptTokens: number; ceilings: Ceilings },
-): Promise<Benchmark["operations"]> {
+): Promise<NonNullable<Benchmark["operations"]>> {
   const account = async (tokens: CachedTokens): Promise<OperationAccount[]> => {
     let times: OperationTime[] = [];
     await model.runnerFor().run([tokens], { onTimes: (found) => (times = found) });

@@ -175,8 +175,17 @@ export class Graph {
     await this.executor.compute(this.#graph, options);
   }
 
-  /** Computes every output, one operation after another, and says how long each took. Blocks the thread. */
+  /**
+   * Computes every output, one operation after another, and says how long each took. Blocks the thread.
+   *
+   * @throws LabError `unsupported` where a graphics card shares the graph with the processor
+   */
   profile(): OperationTime[] {
+    const { device, fallback } = this.backend;
+    if (fallback !== undefined)
+      throw new LabError("unsupported", `operations are not timed one by one on ${device.kind}`, {
+        hint: "Time them with --device cpu, or with the card's own tools.",
+      });
     invariant(this.executor.holds(this.#graph), "graph computed before it was allocated");
     return timeOperations(this.backend, this.#graph);
   }

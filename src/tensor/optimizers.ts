@@ -2,7 +2,7 @@
  * Optimisers: gradients that add up over the parts of a batch, their common norm, and the step that changes the weights.
  * The step is a computation of its own, so that a gradient which is no number is found before it does any harm.
  */
-import { LabError } from "../base/errors.ts";
+import { invariant, LabError } from "../base/errors.ts";
 import type { Backend } from "../engine/backend.ts";
 import { eachGradient } from "./autograd/gradients.ts";
 import { Graph } from "./graph.ts";
@@ -77,14 +77,17 @@ export class Optimizer implements Disposable {
         shape: parameter.shape,
       })),
     );
-    this.#store = new TensorStore(specs.length);
-    const tensors = this.#store.create(backend.bufferType, specs);
+    // Beside the gradients, since a graphics card changes only what lies in its own memory.
+    const counted = { name: "squares", dtype: "f32" as const, shape: [planned.length] };
+    this.#store = new TensorStore(1 + specs.length);
+    const [squares, ...tensors] = this.#store.create(backend.bufferType, [counted, ...specs]);
+    invariant(squares !== undefined, "a tensor for each that was asked for");
     for (const tensor of tensors) tensor.clearRows(0, tensor.dim(0));
     this.#slots = planned.map(({ group, parameter, rule }) => {
       const [gradient, ...state] = tensors.splice(0, 1 + rule.stateNames.length);
       return { group, parameter, rule, state, gradient: gradient as Tensor };
     });
-    this.#norms = normGraph(backend, this.#slots);
+    this.#norms = { graph: normGraph(backend, { slots: this.#slots, squares }), squares };
     this.#update = updateGraph(backend, this.#slots);
   }
 
@@ -214,17 +217,22 @@ function assertTrainable(planned: readonly { parameter: Tensor; group: Parameter
 /**
  * Computes the sum of squares of every gradient, into one tensor: ggml's allocator ends the process when hundreds of small
  * results that are kept leave gaps between them.
+ *
+ * @param squares - stored, f32, as many as slots
  */
-function normGraph(backend: Backend, slots: readonly Slot[]): { graph: Graph; squares: Tensor } {
+function normGraph(
+  backend: Backend,
+  { slots, squares }: { slots: readonly Slot[]; squares: Tensor },
+): Graph {
   const graph = new Graph(backend, { maxNodes: 16 + 12 * slots.length });
-  const squares = graph.input("f32", [slots.length], "squares");
+  const sums = graph.use(squares);
   slots.forEach(({ gradient }, i) => {
     const rows = reshape(graph.use(gradient), [-1, 1, gradient.dim(-1)]);
     const sum = sumAll(matmulTransposed(rows, rows)); // each row with itself
-    graph.require(assign(slice(squares, { axis: 0, start: i, length: 1 }), sum));
+    graph.require(assign(slice(sums, { axis: 0, start: i, length: 1 }), sum));
   });
   graph.allocate();
-  return { graph, squares };
+  return graph;
 }
 
 /** Clips, steps, and clears the gradients. */

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { Backend } from "../../src/engine/backend.ts";
+import type { DeviceKind } from "../../src/engine/library.ts";
 import type { DType } from "../../src/engine/dtypes.ts";
 import { readHeader } from "../../src/engine/layout.ts";
 import { dequantizeRows, quantizeRows } from "../../src/engine/quantize.ts";
@@ -99,11 +100,13 @@ function offsetOf(shape: Shape, index: Index): number {
 
 const backends = new Map<number, Backend>();
 
+/** `PHILAB_TEST_DEVICE=cuda` looks how operations do on a graphics card. */
+const device = (process.env["PHILAB_TEST_DEVICE"] ?? "cpu") as DeviceKind;
+
 /** One backend for all tests of a file; of one thread, since waiting for threads takes longer than tiny tensors. */
 export function testBackend(threads = 1): Backend {
   let backend = backends.get(threads);
-  if (backend === undefined)
-    backends.set(threads, (backend = new Backend({ device: "cpu", threads })));
+  if (backend === undefined) backends.set(threads, (backend = new Backend({ device, threads })));
   return backend;
 }
 

@@ -88,10 +88,13 @@ export const command = defineCommand({
         weights: { ...model.weights.memory, types: { ...model.weights.memory.types } },
         ...found,
         decode: found.decode.map((row) => ({ ...row })),
-        operations: {
-          prefill: found.operations.prefill.map(asJson),
-          decode: found.operations.decode.map(asJson),
-        },
+        operations:
+          found.operations === undefined
+            ? null
+            : {
+                prefill: found.operations.prefill.map(asJson),
+                decode: found.operations.decode.map(asJson),
+              },
         rounds: rounds.map((round) => ({ ...round })),
       },
       () =>
@@ -120,7 +123,7 @@ export const command = defineCommand({
               ["rounds", `${kept} of ${rounds.length} kept`, ""],
             ],
           ),
-          ...(options.operations === 0
+          ...(options.operations === 0 || found.operations === undefined
             ? []
             : [
                 operationTable(`reading ${options.prompt}`, found.operations.prefill),

@@ -1,5 +1,6 @@
 /** What every operation asks of its inputs before ggml, whose own assertions would end the process. */
 import { LabError } from "../../base/errors.ts";
+import type { Pointer } from "../../engine/api.ts";
 import { DTYPES, isQuantized, type DType } from "../../engine/dtypes.ts";
 import type { Graph } from "../graph.ts";
 import { describeShape } from "../shape.ts";
@@ -20,6 +21,19 @@ export function graphOf(op: string, inputs: readonly Tensor[]): Graph {
 
 export function refuse(op: string, inputs: readonly Tensor[], reason: string): never {
   throw new LabError("bad_input", `${op}(${inputs.map(describeShape).join(", ")}): ${reason}`);
+}
+
+/**
+ * A tensor that outlives the graph is changed where it lies: a graphics card that lacks the operation cannot hand it to the
+ * processor, and ggml would end the process.
+ */
+export function requireInPlace(
+  op: string,
+  { backend }: Graph,
+  { pointer, inputs }: { pointer: Pointer; inputs: readonly Tensor[] },
+): void {
+  if (backend.fallback !== undefined && !backend.supports(pointer))
+    refuse(op, inputs, `${backend.device.kind} cannot do this; compute with --device cpu`);
 }
 
 export function requireFloat32(op: string, ...inputs: readonly Tensor[]): void {

@@ -9,6 +9,7 @@ import {
   isEncodable,
   refuse,
   requireFloat32,
+  requireInPlace,
   requireReadable,
   rowsAreDense,
 } from "./check.ts";
@@ -58,6 +59,7 @@ export function putRows(table: Tensor, values: Tensor, ids: Tensor): Tensor {
   const pointer = graph.emit((c) =>
     library().api.ggml_set_rows(c, table.pointer, rows.pointer, ids.pointer),
   );
+  requireInPlace(op, graph, { pointer, inputs: all });
   return graph.result(pointer, {
     dtype: table.dtype,
     shape: table.shape,
@@ -173,6 +175,7 @@ export function assign(target: Tensor, values: Tensor): Tensor {
     sameShape(target.shape, values.shape) ? values : reshape(values, target.shape),
   );
   const pointer = graph.emit((c) => library().api.ggml_cpy(c, source.pointer, target.pointer));
+  requireInPlace(op, graph, { pointer, inputs: [target, source] });
   return graph.result(pointer, {
     dtype: target.dtype,
     shape: target.shape,

@@ -8,7 +8,7 @@ import { library } from "../../engine/library.ts";
 import type { Graph } from "../graph.ts";
 import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, isPacked, refuse, requireFloat32 } from "./check.ts";
+import { graphOf, isPacked, refuse, requireFloat32, requireInPlace } from "./check.ts";
 import { packed } from "./layout.ts";
 
 function requireStored(op: string, targets: readonly Tensor[]): void {
@@ -27,6 +27,7 @@ function change(
 ): Tensor {
   graph.join([target, ...others]);
   const pointer = graph.emit(create);
+  requireInPlace(op, graph, { pointer, inputs: [target, ...others] });
   return graph.result(pointer, {
     dtype: target.dtype,
     shape: target.shape,
