@@ -72,7 +72,8 @@ function packageCandidates(device: DeviceKind): string[] {
     case "metal":
       return metal;
     case "cpu":
-      return [base, ...metal, ...cards.map((card) => `${base}-${card}`)];
+      // A card's package has the processor's libraries too: loaded first, it leaves the card within reach.
+      return [...cards.map((card) => `${base}-${card}`), ...metal, base];
   }
 }
 

@@ -4,7 +4,7 @@ import { logSumExp } from "../../src/generate/logits.ts";
 import type { Edit } from "../../src/model/hooks/edits.ts";
 import type { Metric } from "../../src/model/hooks/metric.ts";
 import { BLOCK_HOOKS, OUTER_HOOKS, type HookName } from "../../src/model/hooks/names.ts";
-import { fixture, readFixture } from "../support/golden.ts";
+import { fixture, maxDifference, readFixture } from "../support/golden.ts";
 import { part } from "../support/part.ts";
 
 const { input_ids: prompts, loss } = readFixture<{ input_ids: number[][]; loss: number }>(
@@ -84,6 +84,19 @@ describe("gradients", () => {
         const step = 1e-2 / Math.max(length, 0.3);
         const found = (4 * (await difference(step / 2)) - (await difference(step))) / 3;
         expect(Math.abs(found / length - 1), `${at} of prompt ${b}`).toBeLessThan(1e-3);
+      }
+    }
+  });
+
+  it("at all hooks together are those at each alone", async () => {
+    // Copies of the stream for heads and MLP each go through a norm of their own, past that which ln1's hooks show.
+    const shared = hooks.filter((at) => !/_in$|_input$/.test(at));
+    // Where scores are wanted they are made by other operations.
+    for (const wanted of [shared, shared.filter((at) => !at.endsWith("scores"))]) {
+      const together = await phi.run(prompts, { metric, gradients: wanted });
+      for (const at of wanted) {
+        const alone = (await phi.run(prompts, { metric, gradients: [at] })).gradient(at).values;
+        expect(maxDifference(together.gradient(at).values, alone), at).toBeLessThan(1e-5);
       }
     }
   });

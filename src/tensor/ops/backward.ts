@@ -3,7 +3,8 @@ import { newTensor } from "../../engine/emit.ts";
 import { library } from "../../engine/library.ts";
 import { assertShape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { graphOf, refuse, requireFinite, requireFloat32 } from "./check.ts";
+import { graphOf, refuse, requireFloat32 } from "./check.ts";
+import { scale as scaled } from "./elementwise.ts";
 import { contiguous, denseRows, packed } from "./layout.ts";
 
 function requireSame(op: string, a: Tensor, b: Tensor): void {
@@ -27,11 +28,12 @@ export function siluBackward(dy: Tensor, x: Tensor): Tensor {
 export function softmaxBackward(dy: Tensor, y: Tensor, scale: number): Tensor {
   const op = "softmaxBackward";
   requireSame(op, dy, y);
-  requireFinite(op, [dy, y], "scale", scale);
-  const inputs = [contiguous(dy), contiguous(y)] as const;
+  // A value that nothing else reads: ggml puts the result where it lies. Where others read `dy`, it would take y's place,
+  // and write over y before it has read it.
+  const inputs = [scaled(contiguous(dy), scale), contiguous(y)] as const;
   const graph = graphOf(op, inputs);
   const pointer = graph.emit((c) =>
-    library().api.ggml_soft_max_ext_back(c, inputs[0].pointer, inputs[1].pointer, scale, 0),
+    library().api.ggml_soft_max_ext_back(c, inputs[0].pointer, inputs[1].pointer, 1, 0),
   );
   return graph.result(pointer, { dtype: "f32", shape: y.shape, made: { op, inputs } });
 }

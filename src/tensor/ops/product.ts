@@ -2,15 +2,16 @@
  * Matrix products. ggml's own product is `a · bᵀ`: rows of both operands are read side by side. Kernels of our own take f32
  * operands in any arrangement, so that nothing is transposed for them.
  */
-import { DTYPES } from "../../engine/dtypes.ts";
+import type { Backend } from "../../engine/backend.ts";
+import { DTYPES, type DType } from "../../engine/dtypes.ts";
 import * as emit from "../../engine/emit.ts";
 import { library } from "../../engine/library.ts";
 import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { graphOf, isDecodable, refuse, requireFloat32, rowsAreDense } from "./check.ts";
-import { transposedCopy } from "./copy.ts";
+import { pad, transposedCopy } from "./copy.ts";
 import { add } from "./elementwise.ts";
-import { packed, reshape, transpose } from "./layout.ts";
+import { contiguous, packed, reshape, slice, transpose } from "./layout.ts";
 import {
   kernelProduct,
   packedProduct,
@@ -44,7 +45,12 @@ export function matmulTransposed(x: Tensor, w: Tensor): Tensor {
     .every((n, i) => (batch[batch.length - (w.rank - 2) + i] ?? 0) % n === 0);
   if (!fits) refuse(op, [x, w], "leading axes do not stretch");
   const graph = graphOf(op, [x, w]);
-  const shape = [...batch, x.dim(-2), w.dim(-2)];
+  const rows = x.dim(-2);
+  if (roundsToTf32(graph.backend, { rows, dtype: w.dtype })) {
+    const more = pad(x, { axis: -2, after: TF32_ROWS + 1 - rows });
+    return contiguous(slice(matmulTransposed(more, w), { axis: -2, start: 0, length: rows }));
+  }
+  const shape = [...batch, rows, w.dim(-2)];
   const own = w.interleaved ? packedProduct(graph, x, w) : kernelProduct(graph, x, w);
   if (own !== undefined)
     return graph.result(own, { dtype: "f32", shape, made: { op, inputs: [x, w] } });
@@ -53,6 +59,16 @@ export function matmulTransposed(x: Tensor, w: Tensor): Tensor {
   const b = rowsAreDense(x) && (x.contiguous || w.dtype !== "f32") ? x : packed(x);
   const pointer = graph.emit((c) => emit.product(c, a.pointer, b.pointer));
   return graph.result(pointer, { dtype: "f32", shape, made: { op, inputs: [b, a] } });
+}
+
+const TF32_ROWS = 16;
+
+/** Whether ggml's CUDA product keeps ten bits of f32 values, as it does for 4 to 16 rows (`mmf.cu`); it has no switch for that. */
+function roundsToTf32(
+  { device }: Backend,
+  { rows, dtype }: { rows: number; dtype: DType },
+): boolean {
+  return device.kind === "cuda" && dtype === "f32" && rows > 3 && rows <= TF32_ROWS;
 }
 
 /** Rows dense and not transposed: what ggml's product reads without a copy. */
