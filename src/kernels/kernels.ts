@@ -74,7 +74,6 @@ export class Kernels {
 
   /** What they take over from ggml, in a few words each. */
   get uses(): string[] {
-    const isWide = this.level === "avx512";
     const products = [
       ...["f32", ...(this.readsHalf ? ["f16"] : []), ...(this.multipliesBf16 ? ["bf16"] : [])],
       ...(this.multipliesQuantized ? Object.keys(WEIGHT_FORMATS) : []),
@@ -82,12 +81,18 @@ export class Kernels {
     return [
       `products of ${products.join(", ")}`,
       ...(this.readsPacked ? ["gradients through packed weights"] : []),
-      ...(isWide ? ["attention", "GELU", "normalisation's gradient", "AdamW", "dropout"] : []),
+      ...(this.attends ? ["attention"] : []),
+      ...(this.level === "avx512" ? ["GELU", "normalisation's gradient", "AdamW", "dropout"] : []),
     ];
   }
 
   /** Whether the second operand of a product may be f16. */
   get readsHalf(): boolean {
+    return this.level === "avx512";
+  }
+
+  /** Whether fused attention runs on them. */
+  get attends(): boolean {
     return this.level === "avx512";
   }
 

@@ -1,9 +1,10 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { liveBytes } from "../../src/engine/memory.ts";
 import { Batcher, type BatchRequest } from "../../src/generate/batch/batcher.ts";
 import { LanguageModel, type Generation } from "../../src/generate/language-model.ts";
 import type { PromptToken } from "../../src/generate/prompt-logprobs.ts";
+import { kernelStatus } from "../../src/kernels/kernels.ts";
 import { rowsAreIndependent } from "../../src/model/independent-rows.ts";
 import { readFixture } from "../support/golden.ts";
 
@@ -29,6 +30,29 @@ async function ask(batcher: Batcher, request: BatchRequest): Promise<Answer> {
 const promptOf = (seed: number, length: number): number[] =>
   Array.from({ length }, (_, i) => 1 + ((seed * 7919 + i * 104_729) % 2000));
 
+/** Texts of random lengths together, and each alone and read anew. */
+async function expectSameAlone(batcher: Batcher, numRuns: number): Promise<void> {
+  const request = fc.record({
+    seed: fc.nat(2),
+    length: fc.integer({ min: 1, max: 220 }),
+    maxTokens: fc.integer({ min: 1, max: 12 }),
+    temperature: fc.constantFrom(0, 1),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(request, { minLength: 2, maxLength: 9 }), async (requests) => {
+      const asked = requests.map(({ seed, length, ...rest }, index) => ({
+        ...{ ...rest, prompt: promptOf(seed, length), seed: 5, index, logprobs: 2 },
+      }));
+      const together = await Promise.all(asked.map((one) => ask(batcher, one)));
+      for (const [i, one] of asked.entries()) {
+        const { tokens } = await ask(batcher, { ...one, reuse: "none" });
+        expect(together[i]?.tokens).toEqual(tokens);
+      }
+    }),
+    { numRuns },
+  );
+}
+
 describe("texts in a batch", () => {
   let model: LanguageModel;
   let batcher: Batcher;
@@ -45,9 +69,7 @@ describe("texts in a batch", () => {
 
   /** Tokens that a second text of `length` tokens finds: whole blocks where a row's roundings depend on those beside it. */
   const keeps = (length: number): number =>
-    rowsAreIndependent(model.weights, model.backend)
-      ? length - 1
-      : Math.floor((length - 1) / 64) * 64;
+    rowsAreIndependent(model) ? length - 1 : Math.floor((length - 1) / 64) * 64;
 
   it("are those that transformers makes, all at once and through fewer slots than texts", async () => {
     const answers = await Promise.all(
@@ -59,26 +81,8 @@ describe("texts in a batch", () => {
   });
 
   it("are the same to the bit alone and beside others, read anew and from a cache", async () => {
-    if (!rowsAreIndependent(model.weights, model.backend)) return;
-    const request = fc.record({
-      seed: fc.nat(2),
-      length: fc.integer({ min: 1, max: 220 }),
-      maxTokens: fc.integer({ min: 1, max: 12 }),
-      temperature: fc.constantFrom(0, 1),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(request, { minLength: 2, maxLength: 9 }), async (requests) => {
-        const asked = requests.map(({ seed, length, ...rest }, index) => ({
-          ...{ ...rest, prompt: promptOf(seed, length), seed: 5, index, logprobs: 2 },
-        }));
-        const together = await Promise.all(asked.map((one) => ask(batcher, one)));
-        for (const [i, one] of asked.entries()) {
-          const { tokens } = await ask(batcher, { ...one, reuse: "none" });
-          expect(together[i]?.tokens).toEqual(tokens);
-        }
-      }),
-      { numRuns: 12 },
-    );
+    if (!rowsAreIndependent(model)) return;
+    await expectSameAlone(batcher, 12);
   });
 
   it("share what they begin with: it is read once, also while the first still reads it", async () => {
@@ -102,7 +106,7 @@ describe("texts in a batch", () => {
   });
 
   it("are the same to the bit however little of them is read anew", async () => {
-    if (!rowsAreIndependent(model.weights, model.backend)) return;
+    if (!rowsAreIndependent(model)) return;
     for (const [i, length] of [70, 129, 200].entries()) {
       const prompt = promptOf(20 + i, length);
       const asked = { prompt, seed: 5, temperature: 1, maxTokens: 6, logprobs: 2 } as const;
@@ -160,6 +164,29 @@ describe("texts in a batch", () => {
     expect(long).toMatchObject({ reason: { code: "too_long" } });
     expect(batcher.counts).toMatchObject({ active: 0, waiting: 0 });
   });
+});
+
+describe.runIf(kernelStatus("avx2").kernels)("on a processor that has AVX2 and no more", () => {
+  beforeEach(() => vi.stubEnv("PHILAB_KERNELS", "avx2"));
+  afterEach(() => vi.unstubAllEnvs());
+
+  it("nothing is promised in fast mode, where ggml attends", async () => {
+    await using model = await LanguageModel.open(bundled, { threads: 1 });
+    expect(rowsAreIndependent(model)).toBe(false);
+  });
+
+  it("texts are the same to the bit in reference mode", async () => {
+    await using model = await LanguageModel.open(bundled, { mode: "reference", threads: 1 });
+    expect(rowsAreIndependent(model)).toBe(true);
+    const batcher = new Batcher(model, { slots: 4, maxWaiting: 64 });
+    await expectSameAlone(batcher, 3);
+    await batcher.close();
+  });
+});
+
+it("nothing is promised of caches that ggml reads", async () => {
+  await using model = await LanguageModel.open(bundled, { threads: 1, cacheType: "q8_0" });
+  expect(rowsAreIndependent(model)).toBe(false);
 });
 
 describe("a queue", () => {

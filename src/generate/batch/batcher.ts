@@ -82,7 +82,7 @@ export class Batcher {
     this.#tokenizer = model.hasTokenizer ? model.tokenizer : undefined;
     this.#maxWaiting = maxWaiting;
     this.#capacity = Math.min(contextLength, model.contextLength);
-    const independentRows = rowsAreIndependent(model.weights, model.backend);
+    const independentRows = rowsAreIndependent(model);
     const cache = { capacity: this.#capacity, type: model.cacheType, independentRows };
     this.#slots = new Slots(this.#runner, { count: slots, ...cache });
   }

@@ -36,7 +36,7 @@ export class ModelHost {
       layers: config.layers,
       heads: config.heads,
       hasTokenizer: model.hasTokenizer,
-      deterministic: rowsAreIndependent(model.weights, backend),
+      deterministic: rowsAreIndependent(model),
     };
   }
 
