@@ -3,6 +3,9 @@
  *
  * @module philab/features
  */
+export { attributionGraph } from "./attribution/attribute.ts";
+export { pruneGraph, type AttributionGraph, type PrunedGraph } from "./attribution/graph.ts";
+export { intervene } from "./attribution/intervene.ts";
 export { decoderRow, encoderRow, type Activation, type Dictionary } from "./dictionary.ts";
 export { reconstruct, type EncodedRows } from "./encode-pass.ts";
 export { evaluateDictionary, type DictionaryMetrics } from "./evaluate.ts";
@@ -11,3 +14,4 @@ export { LoadedDictionary } from "./record.ts";
 export { readDictionary, writeDictionary } from "./sae-lens.ts";
 export { splice, type Splice, type SpliceOptions } from "./splice.ts";
 export { trainDictionary, type TrainingSetup } from "./train.ts";
+export { transcodersByLayer } from "./transcoders.ts";

@@ -46,7 +46,22 @@ export type Reading =
       series: { name: string; x: number[]; y: number[] }[];
       digits: number;
     }
-  | { kind: "tokens" };
+  | { kind: "tokens" }
+  | {
+      kind: "graph";
+      /** The node that is kept at first; −1 for none. */
+      chosen: number;
+      nodes: {
+        id: string;
+        column: number;
+        row: number;
+        x: number;
+        y: number;
+        label: string;
+        details: string[];
+      }[];
+      edges: (readonly [source: number, target: number, weight: number])[];
+    };
 
 export interface FigureParts {
   plot: Html;

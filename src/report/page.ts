@@ -5,6 +5,7 @@
 import { sha256 } from "../base/hash.ts";
 import { html, trusted, type Html } from "./html.ts";
 import { attachBrowsers } from "./browse.ts";
+import { attachGraphs } from "./graph-script.ts";
 import { attachPlots } from "./interact.ts";
 import { pageCss } from "./style.ts";
 
@@ -21,7 +22,9 @@ const WIDE_FACT = 34;
 
 /** The text of a self-contained HTML file. */
 export function page({ title, subtitle, facts = [], body }: PageOptions): string {
-  const script = `(${attachPlots.toString()})(document);(${attachBrowsers.toString()})(document);`;
+  const script = [attachPlots, attachBrowsers, attachGraphs]
+    .map((attach) => `(${attach.toString()})(document);`)
+    .join("");
   const hash = Buffer.from(sha256(script), "hex").toString("base64");
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`;
   const head = html`<meta charset="utf-8" />

@@ -41,6 +41,17 @@ line.cursor{stroke:var(--accent);stroke-width:1}
 .token.none{color:var(--muted)}
 .token.up{border-top-color:var(--ink)}.token.down{border-bottom-color:var(--ink)}
 .token.at{outline:2px solid var(--accent);outline-offset:1px}
+.stage svg.network{max-width:none}
+.edge{fill:none;stroke:var(--series1);opacity:.4}.edge.minus{stroke:var(--series2);stroke-dasharray:5 3}
+.focus .edge{opacity:.13}.edge.on,.focus .edge.on{opacity:.95}.edge.left-out{display:none}
+.node{fill:var(--series3);stroke:var(--paper);stroke-width:1.5}.node.other{fill:var(--series4)}.node.rest{fill:var(--muted)}.node.end{fill:var(--ink)}
+.node text{fill:var(--ink);stroke:none;font-size:10.5px}
+.node.at,.node.chosen{stroke:var(--accent);stroke-width:3}.node.on{stroke:var(--ink)}
+.node.g1{stroke:var(--series1)}.node.g2{stroke:var(--series2)}.node.g3{stroke:var(--series4)}.node.g4{stroke:var(--series5)}.node.g5{stroke:var(--bad)}.node.g6{stroke:var(--series6)}
+.node[class*=" g"]{stroke-width:3}
+.graph{min-width:0}.graph .stage{cursor:crosshair}
+.graph .kept ul{list-style:none;margin:0;padding:0}.graph .kept li button{margin:.1rem .4rem .1rem 0}
+.graph .kept h3{margin:.75rem 0 0;font-size:.9375rem}
 .note{margin:.25rem 0;color:var(--muted);font-size:.8125rem;max-width:60rem}
 .plot details{margin-top:.25rem;font-size:.8125rem;color:var(--muted)}
 .plot summary{cursor:pointer;width:max-content}

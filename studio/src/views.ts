@@ -30,6 +30,30 @@ export const VIEWS: readonly View[] = [
     load: () => import("./views/steer/Steer.svelte"),
   },
   {
+    name: "features",
+    title: "Features",
+    summary: "What a model's activations are made of: browse, read out on a text, steer by.",
+    load: () => import("./views/features/Features.svelte"),
+  },
+  {
+    name: "dictionaries",
+    title: "Dictionaries",
+    summary: "Sparse autoencoders and transcoders side by side; train another, and measure it.",
+    load: () => import("./views/dictionaries/Dictionaries.svelte"),
+  },
+  {
+    name: "circuits",
+    title: "Circuits",
+    summary: "Which parts of a model tell each other what, for an answer.",
+    load: () => import("./views/circuits/Circuits.svelte"),
+  },
+  {
+    name: "graphs",
+    title: "Graphs",
+    summary: "How the features of a prompt make its answer, and whether that holds.",
+    load: () => import("./views/graphs/Graphs.svelte"),
+  },
+  {
     name: "train",
     title: "Train",
     summary: "Teach a model something, watch it learn, and ask what came out.",

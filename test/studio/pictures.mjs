@@ -21,6 +21,10 @@ const VIEWS = [
   { name: "playground", press: ["Continue"], choose: 7 },
   { name: "inspect", press: [] },
   { name: "steer", press: ["Write"] },
+  { name: "features", press: ["Read texts", "Continue"], settleMs: 8_000 },
+  { name: "dictionaries", press: [] },
+  { name: "circuits", press: ["Search", "Measure"], settleMs: 8_000 },
+  { name: "graphs", press: ["Intervene"], settleMs: 3_000 },
   { name: "train", press: [] },
   { name: "evaluate", press: [] },
   { name: "catalog", press: [] },
@@ -40,7 +44,7 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] }
 try {
   const line = await new Promise((resolve) => server.stdout.once("data", resolve));
   const { url } = JSON.parse(String(line));
-  for (const { name, press, choose } of VIEWS.filter(
+  for (const { name, press, choose, settleMs = SETTLE_MS } of VIEWS.filter(
     (view) => wanted.length === 0 || wanted.includes(view.name),
   ))
     for (const { width, folder } of SIZES)
@@ -51,7 +55,7 @@ try {
         await page.goto(`${url}#/${name}`);
         for (const button of press)
           await page.getByRole("button", { name: button, exact: true }).click();
-        await page.waitForTimeout(SETTLE_MS);
+        await page.waitForTimeout(settleMs);
         await page.locator("progress").first().waitFor({ state: "detached" });
         if (choose !== undefined) await page.locator(".token").nth(choose).click();
         mkdirSync(folder, { recursive: true });

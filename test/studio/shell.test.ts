@@ -63,7 +63,7 @@ describe.skipIf(HAS_NO_BROWSER)("the studio", () => {
 
   it("the keyboard reaches the view past the navigation, then everything in it", async () => {
     const page = await studio.open("system");
-    await page.getByRole("button", { name: "Unload" }).waitFor();
+    await page.getByRole("button", { name: "Unload" }).first().waitFor();
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter"); // Skip to the view
     await page.keyboard.press("Tab");

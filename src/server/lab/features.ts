@@ -5,6 +5,7 @@ import { toJson } from "../../base/json.ts";
 import {
   findDictionary,
   listDictionaries,
+  textsBeside,
   type KnownDictionary,
 } from "../../catalog/dictionaries.ts";
 import { readDossier, readSummaries } from "../../features/survey.ts";
@@ -50,21 +51,21 @@ const dictionaries = defineRoute({
   async handle({ runs: { folders } }) {
     const { runs } = await listRuns(folders.runs);
     const known = await listDictionaries(folders);
-    return json({
-      dictionaries: known.map((one) => {
-        const { path: _path, labels, metadata, metrics, ...facts } = one;
-        const measured = newestReading("sae-eval", one, runs)?.record.result as object | undefined;
-        return {
-          ...facts,
-          model: typeof metadata["model_name"] === "string" ? metadata["model_name"] : null,
-          modelHash: metadata["model_sha256"] ?? null,
-          trainedOnTokens: metadata["training_tokens"] ?? null,
-          metrics: measured === undefined ? metrics : numbersOf(measured),
-          labels: Object.keys(labels).length,
-          survey: newestReading("sae-features", one, runs)?.record.id ?? null,
-        };
-      }),
+    const described = known.map(async (one) => {
+      const { path: _path, labels, metadata, metrics, ...facts } = one;
+      const measured = newestReading("sae-eval", one, runs)?.record.result as object | undefined;
+      return {
+        ...facts,
+        model: typeof metadata["model_name"] === "string" ? metadata["model_name"] : null,
+        modelHash: metadata["model_sha256"] ?? null,
+        trainedOnTokens: metadata["training_tokens"] ?? null,
+        metrics: measured === undefined ? metrics : numbersOf(measured),
+        labels: Object.keys(labels).length,
+        hasTexts: (await textsBeside(one.path)) !== undefined,
+        survey: newestReading("sae-features", one, runs)?.record.id ?? null,
+      };
     });
+    return json({ dictionaries: await Promise.all(described) });
   },
 });
 

@@ -1,6 +1,6 @@
 /** Kinds of runs about the inside of a model: dictionaries that are trained, read with and measured, and searches for circuits. */
 import { z } from "zod";
-import { findDictionary } from "../../catalog/dictionaries.ts";
+import { findDictionary, textsBeside } from "../../catalog/dictionaries.ts";
 import { readingArguments, READING_OPTIONS } from "../../features/reading-arguments.ts";
 import { DICTIONARY_OPTIONS, dictionaryArguments } from "../../features/train-options.ts";
 import {
@@ -73,9 +73,11 @@ async function createReading(
   const { runName, rows: _rows, ...options } = asked;
   const dictionary = await findDictionary(asked.dictionary, maker.folders);
   const { model } = await maker.inventory.find(asked.model);
-  const { data } = await dataOf({ ...asked, evalData: [] }, maker);
+  const beside = await textsBeside(dictionary.path);
+  const isNamed = asked.data.length > 0 || asked.rows !== undefined || beside === undefined;
+  const data = isNamed ? (await dataOf({ ...asked, evalData: [] }, maker)).data : [beside];
   const verb = kind === "sae-eval" ? "eval" : "features";
-  const flags = { model: model.id, data: data[0] };
+  const flags = { model: model.id, data: isNamed ? data[0] : undefined };
   const command = commandOf(`sae ${verb}`, readingBody, flags);
   return createRun(
     { kind, arguments: readingArguments },
@@ -86,7 +88,7 @@ async function createReading(
         ...{ ...options, ...settingsOf(maker), data },
         ...{ dictionary: dictionary.path, model: model.reference.path },
       }),
-      provenance: { command: [...command, dictionary.path] },
+      provenance: { command: [...command, asked.dictionary] },
     },
   );
 }

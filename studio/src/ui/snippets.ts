@@ -31,6 +31,11 @@ export function commandLine(
   return ["philab", ...words, ...flags, ...guard, ...rest.map(shellQuote)].join(" ");
 }
 
+/** A data set of the server's home, wherever that is: already quoted. */
+export function dataPath(name: string): string {
+  return `"\${PHILAB_HOME:-$HOME/.philab}"/data/${shellQuote(name)}`;
+}
+
 /** A POST of JSON to this server. The key is not written down. */
 export function curl(path: string, body: unknown): string {
   return [

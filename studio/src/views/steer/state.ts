@@ -10,6 +10,8 @@ export const DEFAULTS = {
     "When Mary and John went to the park, John gave a pen to\nWhen Anna and Tom went to the beach, Tom gave a ball to",
   negative:
     "When Mary and John went to the park, Mary gave a pen to\nWhen Anna and Tom went to the beach, Anna gave a ball to",
+  /** A feature whose direction is the vector, `dictionary/number`; the contrast prompts' where empty. */
+  from: "",
   layer: 2,
   strength: -2,
   max_tokens: 16,
