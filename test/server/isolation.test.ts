@@ -141,6 +141,30 @@ describe("models in the store", () => {
     expect(await ask("mini+none")).toBe(await ask("mini"));
   });
 
+  it("are looked into under an adapter: with what it says next, whoever looks without it beside", async () => {
+    interface Lens {
+      cells: { top: { probability: number }[] }[][];
+    }
+    const look = async (model: string): Promise<Lens> =>
+      (
+        await server.post("/v1/lab/lens", { model, prompt: [1, 2, 3], top: 1 })
+      ).json() as Promise<Lens>;
+    const names = ["mini", "mini+plain", "mini", "mini+plain"];
+    const found = await Promise.all(names.map(look));
+    for (const [i, { cells }] of found.entries()) {
+      const { choices } = await server.client.completions.create({
+        ...{ model: names[i] ?? "", prompt: [1, 2, 3], max_tokens: 1, temperature: 0, logprobs: 1 },
+      });
+      const [logprob = NaN] = choices[0]?.logprobs?.token_logprobs ?? [];
+      expect(cells.at(-1)?.at(-1)?.top[0]?.probability).toBeCloseTo(Math.exp(logprob), 4);
+    }
+    expect(found[0]).not.toEqual(found[1]);
+    const refused = await server.post("/v1/lab/attribute", {
+      ...{ model: "mini+plain", prompt: [1, 2, 3], answer: 4 },
+    });
+    expect(await refused.json()).toMatchObject({ error: { code: "unsupported" } });
+  });
+
   it("that are damaged are refused with the reason", async () => {
     await expect(ask("broken")).rejects.toMatchObject({ status: 400, code: "corrupt_file" });
     expect(await ask("phi-micro")).toBeDefined();

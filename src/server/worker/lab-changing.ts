@@ -11,7 +11,7 @@ import {
 } from "../../interpret/index.ts";
 import { randomDirection } from "../../interpret/logit-attribution.ts";
 import type { doseRequest, LabArguments, patchRequest, vectorRequest } from "../lab/schemas.ts";
-import { assertPlain, tokensOf, type Asked } from "./lab-common.ts";
+import { tokensOf, type Asked } from "./lab-common.ts";
 import type { ModelHost } from "./model-host.ts";
 import type { OperationContext } from "./operations.ts";
 import type { TokenText } from "./token-text.ts";
@@ -38,7 +38,6 @@ export async function labPatch(
   args: Asked<LabArguments<typeof patchRequest>>,
   { host, signal, emit }: OperationContext<PatchEvent>,
 ): Promise<PatchAnswer> {
-  assertPlain(args.adapter);
   const { model } = host;
   const {
     clean,
@@ -91,10 +90,9 @@ export interface VectorAnswer {
 
 /** A direction that `labGenerate` can add, as an edit. */
 export async function labVector(
-  { positive, negative, layer, method, seed, adapter }: Asked<LabArguments<typeof vectorRequest>>,
+  { positive, negative, layer, method, seed }: Asked<LabArguments<typeof vectorRequest>>,
   { host, signal }: OperationContext,
 ): Promise<VectorAnswer> {
-  assertPlain(adapter);
   assertLayer(layer, host);
   const found = await steeringVector(host.model, { positive, negative }, { layer, method, signal });
   const { values, norm, streamNorm } = found;
@@ -105,10 +103,15 @@ export async function labVector(
 }
 
 export async function labDose(
-  { prompts, layer, values, adapter, ...options }: Asked<LabArguments<typeof doseRequest>>,
+  {
+    prompts,
+    layer,
+    values,
+    adapter: _adapter,
+    ...options
+  }: Asked<LabArguments<typeof doseRequest>>,
   { host, signal }: OperationContext,
 ): Promise<DoseResponse> {
-  assertPlain(adapter);
   assertLayer(layer, host);
   const { model } = host;
   const { width } = model.config;

@@ -7,11 +7,11 @@ import { tokenText, type TokenText } from "./token-text.ts";
 /** What a request asks for, with the adapter that its model's name had. */
 export type Asked<S> = S & { adapter: AdapterFiles | null };
 
-/** What reads the model itself cannot read it under an adapter. */
+/** What reads the weights themselves reads those of the model without an adapter. */
 export function assertPlain(adapter: AdapterFiles | null): void {
   if (adapter === null) return;
   throw new LabError("unsupported", `this looks at a model without an adapter: ${adapter.name}`, {
-    hint: "Capture works under adapters; or merge it: philab adapter merge.",
+    hint: "Runs are looked into under adapters: lens, attention, patching, steering, capture. Or merge it: philab adapter merge.",
   });
 }
 

@@ -22,10 +22,9 @@ import type { OperationContext } from "./operations.ts";
 import type { TokenText } from "./token-text.ts";
 
 export async function labLens(
-  { prompt, adapter, ...options }: Asked<LabArguments<typeof lensRequest>>,
+  { prompt, adapter: _adapter, ...options }: Asked<LabArguments<typeof lensRequest>>,
   { host, signal }: OperationContext,
 ): Promise<LogitLens & { tokens: TokenText[] }> {
-  assertPlain(adapter);
   const { answer, top, positions } = options;
   const found = await logitLens(host.model, prompt, {
     ...{ answer, top, signal },
@@ -46,10 +45,9 @@ export interface AttentionAnswer {
 
 /** Patterns of all heads that are wanted, one after another. */
 export async function labAttention(
-  { prompt, layers, heads, size, dtype, adapter }: Asked<LabArguments<typeof attentionRequest>>,
+  { prompt, layers, heads, size, dtype }: Asked<LabArguments<typeof attentionRequest>>,
   { host, signal }: OperationContext,
 ): Promise<AttentionAnswer> {
-  assertPlain(adapter);
   const length = host.model.promptIds(prompt).length;
   const { layers: all, heads: each } = host.model.config;
   const count = (layers?.length ?? all) * (heads?.length ?? each);
@@ -91,10 +89,9 @@ function largestOfSquares(
 }
 
 export async function labHeads(
-  { prompt, adapter }: Asked<LabArguments<typeof headsRequest>>,
+  { prompt }: Asked<LabArguments<typeof headsRequest>>,
   { host, signal }: OperationContext,
 ): Promise<HeadScores[]> {
-  assertPlain(adapter);
   return detectHeads(host.model, prompt, { signal });
 }
 

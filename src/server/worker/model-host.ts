@@ -19,6 +19,9 @@ export class ModelHost {
   readonly #settings: WorkerSettings;
   readonly #batchers = new Map<string | null, Batcher>();
   readonly #loading = new Map<string, Promise<unknown>>();
+  /** Who looks inside under the adapter that is chosen, and who waits for another. */
+  #looking = 0;
+  #waiting: (() => void)[] = [];
 
   constructor(model: LanguageModel, settings: WorkerSettings) {
     this.model = model;
@@ -63,6 +66,22 @@ export class ModelHost {
     }
     await this.#loading.get(name);
     return name;
+  }
+
+  /**
+   * Looks inside under an adapter. What looks inside asks the model as it is, under the adapter that is chosen: together with others
+   * under the same one, after those under another.
+   */
+  async under<T>(adapter: AdapterFiles | null, look: () => Promise<T>): Promise<T> {
+    const name = await this.adapterName(adapter);
+    while (this.#looking > 0 && this.model.adapter !== name)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#looking++ === 0) this.model.useAdapter(name);
+    try {
+      return await look();
+    } finally {
+      if (--this.#looking === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+    }
   }
 
   get counts(): BatcherCounts {

@@ -11,22 +11,30 @@ export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** `philab run --seed 3 'a text'`: options that are undefined or false are left out, true ones stand alone. */
+/** `--model` and `--adapter` of a name such as `phi-2+safer`. */
+export function modelWords(name: string): { model?: string; adapter?: string } {
+  const [model = "", adapter] = name.split("+");
+  return { ...(model === "" ? {} : { model }), ...(adapter === undefined ? {} : { adapter }) };
+}
+
+/**
+ * `philab run --seed 3 'a text'`: options that are undefined or false are left out, true ones stand alone, those of several texts are
+ * given as often.
+ */
 export function commandLine(
   words: readonly string[],
-  options: Readonly<Record<string, string | number | boolean | undefined>>,
+  options: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>,
   rest: readonly string[] = [],
 ): string {
-  const flags = Object.entries(options).flatMap(([name, value]) =>
-    value === undefined || value === false
-      ? []
-      : value === true
-        ? [`--${name}`]
-        : // What begins with a dash would be read as an option.
-          String(value).startsWith("-")
-          ? [`--${name}=${shellQuote(String(value))}`]
-          : [`--${name}`, shellQuote(String(value))],
-  );
+  const flag = (name: string, value: string): string[] =>
+    // What begins with a dash would be read as an option.
+    value.startsWith("-") ? [`--${name}=${shellQuote(value)}`] : [`--${name}`, shellQuote(value)];
+  const flags = Object.entries(options).flatMap(([name, value]) => {
+    if (value === undefined || value === false) return [];
+    if (value === true) return [`--${name}`];
+    const values = typeof value === "object" ? value : [String(value)];
+    return values.flatMap((one) => flag(name, one));
+  });
   const guard = rest.some((word) => word.startsWith("-")) ? ["--"] : [];
   return ["philab", ...words, ...flags, ...guard, ...rest.map(shellQuote)].join(" ");
 }
