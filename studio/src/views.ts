@@ -67,6 +67,13 @@ export const VIEWS: readonly View[] = [
     load: () => import("./views/evaluate/Evaluate.svelte"),
   },
   {
+    name: "data",
+    title: "Data",
+    summary:
+      "What a model learns from: read, rated, cut; duplicates and benchmark items beside each other.",
+    load: () => import("./views/data/Data.svelte"),
+  },
+  {
     name: "catalog",
     title: "Catalog",
     summary: "What models are, take and scored, side by side; what is here, loaded or not.",

@@ -18,7 +18,7 @@ export interface DuplicatePair {
   /** Estimated Jaccard similarity of the sets of shingles; 1 for equal texts. */
   similarity: number;
   removed: AnyDocument;
-  /** The one that stayed; null where a later stage took it out. */
+  /** The one that stayed for it, even where a later stage took it out; null where it is not to be found. */
   kept: AnyDocument | null;
 }
 
@@ -40,14 +40,21 @@ export async function duplicatePairs(
       const name = removed.metadata["duplicateOfSha256"];
       const bytes = Buffer.from(typeof name === "string" ? name : "", "hex");
       const hash = bytes.length === 8 ? bytes.readBigUInt64LE() : undefined;
-      const at = hash === undefined ? undefined : kept.place(hash);
       return {
         similarity: removed.scores[SIMILARITY] ?? 0,
         removed,
-        kept: at === undefined ? null : await kept.read(at),
+        kept: hash === undefined ? null : await findIn([kept, rejected], hash),
       };
     }),
   );
+}
+
+async function findIn(indexes: readonly CorpusIndex[], hash: bigint): Promise<AnyDocument | null> {
+  for (const index of indexes) {
+    const row = index.place(hash);
+    if (row !== undefined) return index.read(row);
+  }
+  return null;
 }
 
 export interface ContaminationHit extends Hit {
