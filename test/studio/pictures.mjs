@@ -3,8 +3,8 @@
  * system's other temporary ones, to be looked at. `node test/studio/pictures.mjs [VIEW…]`; what a view shows is its worked example
  * with the bundled model.
  */
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
@@ -27,6 +27,10 @@ const VIEWS = [
   { name: "graphs", press: ["Intervene"], settleMs: 3_000 },
   { name: "train", press: [] },
   { name: "evaluate", press: [] },
+  {
+    ...{ name: "data", press: [], prepare: makeCorpus },
+    query: "?corpus=example&show=scores&score=perplexity.bits",
+  },
   { name: "catalog", press: [] },
   { name: "system", press: [/^Measure/] },
 ];
@@ -44,15 +48,16 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] }
 try {
   const line = await new Promise((resolve) => server.stdout.once("data", resolve));
   const { url } = JSON.parse(String(line));
-  for (const { name, press, choose, settleMs = SETTLE_MS } of VIEWS.filter(
+  for (const { name, press, choose, prepare, query = "", settleMs = SETTLE_MS } of VIEWS.filter(
     (view) => wanted.length === 0 || wanted.includes(view.name),
-  ))
+  )) {
+    prepare?.();
     for (const { width, folder } of SIZES)
       for (const theme of ["light", "dark"]) {
         const page = await browser.newPage({
           ...{ viewport: { width, height: 900 }, colorScheme: theme },
         });
-        await page.goto(`${url}#/${name}`);
+        await page.goto(`${url}#/${name}${query}`);
         for (const button of press)
           await page.getByRole("button", { name: button, exact: true }).click();
         await page.waitForTimeout(settleMs);
@@ -64,8 +69,25 @@ try {
         console.log(file);
         await page.close();
       }
+  }
 } finally {
   await browser.close();
   server.kill();
   rmSync(home, { recursive: true });
+}
+
+/** Text of the grammars, and how much the bundled model is surprised by it. */
+function makeCorpus() {
+  const data = path.join(home, "data");
+  const recipe = path.join(home, "recipe.yaml");
+  const stage = { use: "perplexity", maxCharacters: 96 };
+  const sources = [{ path: path.join(data, "raw") }];
+  writeFileSync(recipe, JSON.stringify({ name: "example", sources, stages: [stage] }));
+  for (const words of [
+    ["synth", "--out", path.join(data, "raw"), "--characters", "60000"],
+    ["run", recipe, "--out", path.join(data, "example")],
+  ])
+    spawnSync(process.execPath, [MAIN, "data", ...words], {
+      env: { ...process.env, PHILAB_HOME: home },
+    });
 }
