@@ -4,10 +4,10 @@
  *
  *     npm run build
  *     node experiments/quantised-inside/run.mjs [--model phi-nano] --data TEXTS [--types q8_0,q4_k_m]
- *         [--dictionary SAE] [--circuit FILE --task ioi-classic] [--tokens 2000]
+ *         [--dictionaries SAE,SAE] [--circuits FILE,FILE] [--tokens 2000]
  *
  * Prints tables as Markdown. Texts are files that philab reads; SAE is a folder of `philab sae train`, FILE one of
- * `philab circuit discover`. LOG.md has what came out.
+ * `philab circuit discover --task`. README.md has what came out.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -19,6 +19,7 @@ import { open } from "../../dist/index.js";
 import {
   checkCircuit,
   CircuitModel,
+  edgeEffects,
   createTask,
   detectHeads,
   DETECTORS,
@@ -33,9 +34,8 @@ const { values: options } = parseArgs({
     model: { type: "string", default: "phi-micro" },
     data: { type: "string" },
     types: { type: "string", default: "q8_0,q4_k_m" },
-    dictionary: { type: "string" },
-    circuit: { type: "string" },
-    task: { type: "string", default: "ioi-classic" },
+    dictionaries: { type: "string", default: "" },
+    circuits: { type: "string", default: "" },
     tokens: { type: "string", default: "2000" },
     threads: { type: "string", default: "1" },
   },
@@ -90,13 +90,33 @@ async function latentsOf(model, dictionary) {
   return latents;
 }
 
-async function faithfulness(model, file) {
+/** How faithful a circuit is on other prompts than it was found on, and what every edge of the model does. */
+async function circuitOf(model, file) {
   const circuit = await CircuitModel.open(model);
-  const { pairs } = createTask(model, options.task, { count: 8, seed: 3, sameLength: true });
+  const { pairs } = createTask(model, file.task, { count: 8, seed: 3 });
   const { kept } = edgesOf(file, circuit.graph, model);
   const found = await checkCircuit(circuit, pairs, kept, { controls: 3 });
+  const effects = await edgeEffects(circuit, pairs, { method: "eap-ig", steps: 5 });
   circuit[Symbol.dispose]();
-  return found;
+  return { ...found, effects };
+}
+
+/** Spearman's: the correlation of ranks. */
+function rankCorrelation(a, b) {
+  const ranks = (values) => {
+    const order = [...values.keys()].sort((i, j) => Math.abs(values[i]) - Math.abs(values[j]));
+    const rank = new Float64Array(values.length);
+    order.forEach((i, place) => (rank[i] = place));
+    return rank;
+  };
+  const [x, y] = [ranks(a), ranks(b)];
+  const middle = (x.length - 1) / 2;
+  let [both, own] = [0, 0];
+  x.forEach((rank, i) => {
+    both += (rank - middle) * (y[i] - middle);
+    own += (rank - middle) ** 2;
+  });
+  return both / own;
 }
 
 const relative = (a, b) => {
@@ -113,10 +133,17 @@ const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const row = (...cells) => console.log(`| ${cells.join(" | ")} |`);
 
 const before = await inside(reference);
-const dictionary = options.dictionary && (await readDictionary(options.dictionary));
-const features = dictionary && (await latentsOf(reference, dictionary));
-const file = options.circuit && (await readCircuit(options.circuit));
-const circuitBefore = file && (await faithfulness(reference, file));
+const listed = (text) => text.split(",").filter((name) => name !== "");
+const dictionaries = [];
+for (const folder of listed(options.dictionaries)) {
+  const dictionary = await readDictionary(folder);
+  dictionaries.push({ dictionary, features: await latentsOf(reference, dictionary) });
+}
+const circuits = [];
+for (const name of listed(options.circuits)) {
+  const file = await readCircuit(name);
+  circuits.push({ file, before: await circuitOf(reference, file) });
+}
 const folder = mkdtempSync(path.join(os.tmpdir(), "philab-quantised-"));
 try {
   for (const type of options.types.split(",")) {
@@ -161,21 +188,38 @@ try {
         `${detector}: ${kept.length} of ${strong.length} heads (of ${layers * heads}) keep a score of 0.4; largest change of a score ${largest.toFixed(3)}.`,
       );
     }
-    if (features) {
+    if (dictionaries.length > 0) {
+      console.log();
+      row("features of", "fire in both, of those that fire in either", "error of activations");
+      row("---", "---", "---");
+    }
+    for (const { dictionary, features } of dictionaries) {
       const others = await latentsOf(model, dictionary);
       let [both, either] = [0, 0];
       features.forEach((value, i) => {
         if (value > 0 && others[i] > 0) both++;
         if (value > 0 || others[i] > 0) either++;
       });
-      console.log(
-        `features of ${dictionary.output}: ${percent(both / either)} of those that fire in either fire in both; error of activations ${percent(relative([features], [others]))}.`,
-      );
+      row(dictionary.output, percent(both / either), percent(relative([features], [others])));
     }
-    if (file) {
-      const now = await faithfulness(model, file);
-      console.log(
-        `circuit of ${file.edges.length} edges (${options.task}): faithfulness ${now.faithfulness.toFixed(3)} (${circuitBefore.faithfulness.toFixed(3)} in f32), of the rest ${now.restFaithfulness.toFixed(3)} (${circuitBefore.restFaithfulness.toFixed(3)}), random ${now.random.map((x) => x.toFixed(3)).join(", ")}.`,
+    if (circuits.length > 0) {
+      console.log();
+      row(
+        "circuit",
+        "edges",
+        "faithfulness",
+        "in f32",
+        "random",
+        "edges' effects: rank correlation",
+      );
+      row("---", "---", "---", "---", "---", "---");
+    }
+    for (const { file, before: whole } of circuits) {
+      const now = await circuitOf(model, file);
+      row(
+        ...[file.task, file.edges.length],
+        ...[now.faithfulness, whole.faithfulness, Math.max(...now.random)].map((x) => x.toFixed(3)),
+        rankCorrelation(whole.effects, now.effects).toFixed(3),
       );
     }
     await model[Symbol.asyncDispose]();
