@@ -56,7 +56,10 @@ const PACKAGES: Record<string, readonly string[]> = {
 };
 
 /** The studio sees the server through HTTP only: of src/ it takes drawings, formats and, as types, what endpoints say. */
-const STUDIO_MAY_RUN = ["base", "report", "generate/prompt.ts", "evaluate/known-prompts.ts"];
+const STUDIO_MAY_RUN = [
+  ...["base", "report", "generate/prompt.ts", "evaluate/known-prompts.ts"],
+  "safety/stand-ins.ts",
+];
 
 const MAX_LINES = 350;
 

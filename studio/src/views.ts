@@ -54,6 +54,12 @@ export const VIEWS: readonly View[] = [
     load: () => import("./views/graphs/Graphs.svelte"),
   },
   {
+    name: "safety",
+    title: "Safety",
+    summary: "What a model refuses and prefers, what carries that inside, and what a change costs.",
+    load: () => import("./views/safety/Safety.svelte"),
+  },
+  {
     name: "train",
     title: "Train",
     summary: "Teach a model something, watch it learn, and ask what came out.",

@@ -10,5 +10,6 @@ it.each([
 ])("%i of %i are between %d and %d", (count, of, low, high) => {
   const found = wilsonInterval(count, of);
   expect(found[0]).toBeCloseTo(low, 12);
+  expect(Math.min(found[0], 1 - found[1])).toBeGreaterThanOrEqual(0);
   expect(found[1]).toBeCloseTo(high, 12);
 });

@@ -14,5 +14,6 @@ export function wilsonInterval(count: number, of: number): readonly [low: number
   const square = Z ** 2 / of;
   const centre = (share + square / 2) / (1 + square);
   const half = (Math.sqrt((share * (1 - share)) / of + square / (4 * of)) * Z) / (1 + square);
-  return [Math.max(0, centre - half), Math.min(1, centre + half)];
+  // Where nothing or everything was counted, rounding must not move the end.
+  return [count === 0 ? 0 : centre - half, count === of ? 1 : centre + half];
 }
