@@ -152,6 +152,10 @@ describe("philab safety direction", () => {
     expect(loss?.["direction"]).not.toBe(loss?.["before"]);
     expect(chosen?.["withoutScore"]).toBeLessThan(before?.["positive"] ?? 0);
     expect(chosen?.["withoutScore"]).toBeLessThan(control?.["withoutScore"] ?? 0);
+    const other = json(await philab([...argv, ...options, "--layer", "1"], { cwd: folder }));
+    expect(other["chosen"]).toMatchObject({ layer: 1 });
+    const beyond = await philab([...argv, ...options, "--layer", "99"], { cwd: folder });
+    expect([beyond.exit, beyond.out]).toEqual([2, expect.stringContaining("not 99")]);
     const prompt = "When Mary and John went to the store, John gave a book to";
     const again = await philab(["run", prompt, "--model", "./without", "-n", "1"], { cwd: folder });
     expect(again.exit, again.err).toBe(0);

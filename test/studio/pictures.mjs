@@ -25,6 +25,7 @@ const VIEWS = [
   { name: "dictionaries", press: [] },
   { name: "circuits", press: ["Search", "Measure"], settleMs: 8_000 },
   { name: "graphs", press: ["Intervene"], settleMs: 3_000 },
+  { name: "safety", query: "?part=direction", press: ["Find the direction", "Write"] },
   { name: "train", press: [] },
   { name: "evaluate", press: [] },
   {

@@ -86,7 +86,7 @@ describe.skipIf(HAS_NO_BROWSER)("safety in the studio", () => {
     await row("unsafe: refusal").waitFor();
     await page.getByRole("button", { name: "Teach it to keep secrets" }).click();
     await expect
-      .poll(() => row("unsafe: refusal").getByRole("cell").allTextContents(), { timeout: 120_000 })
+      .poll(() => row("unsafe: refusal").getByRole("cell").allTextContents(), { timeout: 100_000 })
       .toHaveLength(6);
     const cells = await row("unsafe: refusal").getByRole("cell").allTextContents();
     expect([cells[0], cells[3]]).toEqual(["0 of 12", "12 of 12"]);
@@ -145,7 +145,10 @@ describe.skipIf(HAS_NO_BROWSER)("safety in the studio", () => {
       .getByRole("figure")
       .filter({ hasText: "How far each place moved: edited" })
       .waitFor();
-    await page.getByRole("article", { name: "item 0" }).getByText("control", { exact: true }).waitFor();
+    await page
+      .getByRole("article", { name: "item 0" })
+      .getByText("control", { exact: true })
+      .waitFor();
     await expectAccessible(page);
     await page.close();
   });

@@ -47,6 +47,12 @@ export const command = defineCommand({
         "log odds that other prompts are to come to when it is added; 0 is as likely as not",
       )
       .meta({ placeholder: "number" }),
+    layer: z
+      .int()
+      .min(0)
+      .optional()
+      .describe("takes the direction before this block instead of the best")
+      .meta({ placeholder: "block" }),
     texts: list("texts of other kinds, one in a line: how much less likely they become"),
     out: flags("out").out.describe("writes the model without the direction: a directory or .gguf"),
     controlVector: list("writes the direction for llama.cpp, a .gguf file"),
@@ -69,12 +75,13 @@ export const command = defineCommand({
     const opened = await openModel(context);
     await using model = opened.model;
     using progress = output.progress({ label: "directions", unit: "directions" });
-    const { begins, positions, maxDivergence, minAddedScore } = options;
+    const { begins, positions, maxDivergence, minAddedScore, layer } = options;
     const explored = await exploreDirection(
       model,
       { positive, negative },
       {
-        ...{ begins, positions, maxDivergence, minAddedScore, signal, seed: settings.seed },
+        ...{ begins, positions, maxDivergence, minAddedScore, layer },
+        ...{ signal, seed: settings.seed },
         onProgress: (done, total) => progress.update(done, { total }),
       },
     );

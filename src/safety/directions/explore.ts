@@ -1,4 +1,5 @@
 /** A direction from two lists of prompts, with all that stood for choice and a random one beside it. */
+import { LabError } from "../../base/errors.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import { randomDirection } from "../../interpret/logit-attribution.ts";
 import {
@@ -33,13 +34,16 @@ export interface ExploredDirection extends TriedDirections {
 /**
  * Reads directions from the first two thirds of each list and tries them on the rest.
  *
- * @throws LabError `bad_input` for lists of fewer than two prompts
+ * @throws LabError `bad_input` for lists of fewer than two prompts, and for a block that there is not
  */
 export async function exploreDirection(
   model: LanguageModel,
   { positive, negative }: Contrast,
   { begins, seed, layer, ...options }: ExploreOptions,
 ): Promise<ExploredDirection> {
+  const { layers } = model.config;
+  if (layer !== undefined && layer >= layers)
+    throw new LabError("bad_input", `the model has layers 0…${layers - 1}, not ${layer}`);
   const tokens = begins.map((text) => model.tokenizer.encode(text)[0] ?? -1);
   const split = (lines: readonly string[]): [string[], string[]] => {
     const end = Math.max(1, Math.floor(TRAIN_SHARE * lines.length));

@@ -1,5 +1,4 @@
 /** The direction that a behaviour goes by, in the process of a model. */
-import { LabError } from "../../base/errors.ts";
 import { exploreDirection } from "../../safety/directions/explore.ts";
 import type { Candidate, Contrast, Trial } from "../../safety/directions/select.ts";
 import type { directionRequest, LabArguments } from "../lab/schemas.ts";
@@ -22,12 +21,8 @@ export async function labDirection(
   { positive, negative, adapter, layer, ...options }: Asked<LabArguments<typeof directionRequest>>,
   { host, signal, emit }: OperationContext<{ done: number; total: number }>,
 ): Promise<DirectionAnswer> {
-  const { model } = host;
-  const { layers } = model.config;
-  if (layer !== undefined && layer >= layers)
-    throw new LabError("bad_input", `the model has layers 0…${layers - 1}, not ${layer}`);
   const { before, candidates, chosen, control, validation } = await exploreDirection(
-    model,
+    host.model,
     { positive, negative },
     {
       ...{ ...options, layer, signal, adapter: await host.adapterName(adapter) },

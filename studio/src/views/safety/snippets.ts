@@ -87,9 +87,11 @@ export function directionSnippets(
           ...{ model, positive: "positive.txt", negative: "negative.txt" },
           "max-divergence": maxDivergence,
           "min-added-score": minAddedScore,
+          layer: request.layer,
         }),
         ...begins.map((text) => `--begins ${shellQuote(text)}`),
-        "--control-vector direction.gguf",
+        // llama.cpp cannot change what block 0 writes.
+        ...(layer !== undefined && layer > 1 ? ["--control-vector direction.gguf"] : []),
       ].join(" "),
     ].join("\n"),
     curl: curl("/v1/lab/direction", request),
