@@ -77,7 +77,7 @@ export class Search {
 }
 
 /** A direction of equal length that means nothing; the same for the same length of list. */
-export function randomAsLong(values: readonly number[]): number[] {
+function randomAsLong(values: readonly number[]): number[] {
   let state = 1;
   // Mulberry32, and Box and Muller's normal numbers.
   const uniform = (): number => {
