@@ -1,4 +1,5 @@
 /** The same again from elsewhere. */
+import { requestScript } from "../../api/script.ts";
 import { commandLine, curl, literal, shellQuote, type Snippets } from "../../ui/snippets.ts";
 
 const DATA = "~/.philab/data";
@@ -24,14 +25,11 @@ export function runSnippets(
   const isStandIn = data.split("/")[0] === standIns;
   const path = `/v1/lab/runs/safety-${name}`;
   return {
-    typescript: [
-      `const answer = await fetch(${JSON.stringify(new URL(path, location.origin).href)}, {`,
-      `  method: "POST",`,
-      `  headers: { "content-type": "application/json" },`,
-      `  body: JSON.stringify(${literal(body, "  ")}),`,
-      `});`,
-      `const { id } = await answer.json(); // then GET /v1/lab/runs/{id}/events, …/{id}/safety`,
-    ].join("\n"),
+    typescript: requestScript(
+      path,
+      body,
+      "{ id }; then GET /v1/lab/runs/{id}/events, …/{id}/safety",
+    ),
     cli: [
       ...(isStandIn ? [`philab safety stand-ins --out ${DATA}/${standIns}`] : []),
       // The home's ~ is the shell's to read: it must stay outside quotes.
