@@ -43,6 +43,12 @@ it("the stand-ins are those of the examples", async () => {
   expect(prompts).toBe(await readFile(path.join(examples, "keep-secrets-prompts.csv"), "utf8"));
 });
 
+it("a home without data takes a control vector", async () => {
+  const vector = { name: "first", layer: 2, values: [1, 2] };
+  const response = await server.post("/v1/lab/vectors", vector);
+  expect(response.status, await response.text()).toBe(200);
+});
+
 describe("runs about safety", () => {
   it("a ToxiGen score of 13 groups, with every sentence behind it, and the command that repeats it", async () => {
     const { id, found } = await finished<{
@@ -137,7 +143,10 @@ describe("a direction", () => {
     expect((await server.post("/v1/lab/vectors", vector)).status).toBe(400); // the name is taken
     expect((await server.post("/v1/lab/vectors", { ...vector, name: "../even" })).status).toBe(400);
     const { vectors } = await get<{ vectors: object[] }>("/v1/lab/safety");
-    expect(vectors).toEqual([{ name: "even.gguf", layers: [2], width: vector.values.length }]);
+    expect(vectors).toEqual([
+      { name: "even.gguf", layers: [2], width: vector.values.length },
+      { name: "first.gguf", layers: [2], width: 2 },
+    ]);
     const kept = await get<{ directions: object[] }>("/v1/lab/vectors/even.gguf");
     expect(kept.directions).toEqual([{ layer: 2, values: vector.values.map(Math.fround) }]);
     expect((await fetch(`${server.url}/v1/lab/vectors/stand-ins`)).status).toBe(400);

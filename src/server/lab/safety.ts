@@ -1,4 +1,5 @@
 /** `/v1/lab/*`: what is measured about safety, what stands beside it, and directions that are kept. */
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
@@ -89,6 +90,7 @@ const keep = defineRoute({
   answers: [JSON_TYPE],
   async handle({ runs: { dataSets } }, { name, layer, values }) {
     const file = await dataSets.vacant(`${name}${VECTOR_ENDING}`);
+    await mkdir(path.dirname(file), { recursive: true });
     // What enters a block is what the one before it writes out.
     await writeControlVector(file, new Map([[layer - 1, Float32Array.from(values)]]));
     return json({ name: path.basename(file), file });
