@@ -75,7 +75,12 @@ export function readingOf(
   return { direction: direction.map((value) => value - sum / width), constant };
 }
 
-function foldInto({ weight, bias }: LinearValues, norm: NormValues, width: number): LinearValues {
+/** A layer that reads what a norm gives, as one that reads what the norm's weight and bias are then not applied to; its rows centred. */
+export function foldInto(
+  { weight, bias }: LinearValues,
+  norm: NormValues,
+  width: number,
+): LinearValues {
   const scaled = new Float64Array(weight.length);
   const folded = Float32Array.from(bias, (value, row) => {
     let sum = value;

@@ -1,10 +1,10 @@
 /** A model whose edges can be ablated, each alone or in any set, and differentiated with respect to. */
 import { LabError } from "../../base/errors.ts";
+import type { Backend } from "../../engine/backend.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import type { PhiConfig } from "../../model/config.ts";
 import { requirePhi } from "../../model/model-config.ts";
 import { Graph } from "../../tensor/graph.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
 import { circuitGraph, type CircuitGraph } from "./graph.ts";
 import { circuitNodes, recordCircuitPass, type PassShape, type RecordedPass } from "./pass.ts";
 import { loadCircuitWeights, type CircuitWeights } from "./weights.ts";
@@ -13,7 +13,20 @@ import { loadCircuitWeights, type CircuitWeights } from "./weights.ts";
 const BATCH_BYTES = 2 ** 27;
 const MAX_VARIANTS = 64;
 /** Graphs that are kept, the ones used last. */
-const KEPT_GRAPHS = 3;
+const KEPT_GRAPHS = 4;
+
+/** What computations are recorded with. */
+export interface CircuitParts {
+  backend: Backend;
+  weights: CircuitWeights;
+  config: PhiConfig;
+  sources: CircuitGraph;
+}
+
+interface RecordedGraph extends Disposable {
+  graph: Graph;
+  pass: RecordedPass;
+}
 
 /** A model whose edges between heads, MLPs, input and logits can be ablated, each alone or in any set. `using` frees its memory. */
 export class CircuitModel implements Disposable {
@@ -21,7 +34,7 @@ export class CircuitModel implements Disposable {
   readonly model: LanguageModel;
   readonly config: PhiConfig;
   readonly #weights: CircuitWeights;
-  readonly #passes = new Map<string, { graph: Graph; pass: RecordedPass }>();
+  readonly #recordings = new Map<string, Disposable>();
 
   private constructor(model: LanguageModel, weights: CircuitWeights) {
     this.model = model;
@@ -137,49 +150,54 @@ export class CircuitModel implements Disposable {
     });
   }
 
-  /** The head's weights, `[V, D]`. */
-  get head(): Tensor {
-    return this.#weights.head.weight;
+  /**
+   * Lends what computations of one's own are recorded with. What `record` makes is kept for the next use of its `key`.
+   */
+  async withRecorded<R extends Disposable, T>(
+    key: string,
+    record: (parts: CircuitParts) => R,
+    work: (recorded: R) => Promise<T>,
+  ): Promise<T> {
+    const { backend } = this.model;
+    return this.#inTurn(() =>
+      work(
+        this.#kept(key, () =>
+          record({ backend, weights: this.#weights, config: this.config, sources: this.graph }),
+        ),
+      ),
+    );
   }
 
-  /** A graph of one's own around a pass; `work` gets the engine for itself. */
-  async withPass<T>(
-    shape: PassShape,
-    work: (graph: Graph, pass: RecordedPass) => Promise<T>,
-  ): Promise<T> {
-    return this.#inTurn(async () => {
-      using graph = new Graph(this.model.backend, {
-        maxNodes: 4 * circuitNodes(this.config),
-      });
-      return await work(graph, this.#record(graph, shape));
+  #recorded(shape: PassShape): RecordedGraph {
+    return this.#kept(`pass ${Object.values(shape).join(" ")}`, () => {
+      const graph = new Graph(this.model.backend, { maxNodes: circuitNodes(this.config) });
+      const given = { weights: this.#weights, config: this.config, sources: this.graph };
+      const pass = recordCircuitPass(graph, given, shape);
+      const isPlain = shape.edges === "plain";
+      if (!isPlain) graph.output(pass.logits);
+      if (isPlain || shape.variants === 1) graph.output(...pass.written);
+      graph.allocate();
+      pass.prepare();
+      return {
+        ...{ graph, pass },
+        [Symbol.dispose]: () => {
+          graph[Symbol.dispose]();
+        },
+      };
     });
   }
 
-  #record(graph: Graph, shape: PassShape): RecordedPass {
-    const given = { weights: this.#weights, config: this.config, sources: this.graph };
-    return recordCircuitPass(graph, given, shape);
-  }
-
-  #recorded(shape: PassShape): { graph: Graph; pass: RecordedPass } {
-    const key = Object.values(shape).join(" ");
-    const kept = this.#passes.get(key);
-    if (kept !== undefined) {
-      this.#passes.delete(key);
-      this.#passes.set(key, kept);
-      return kept;
+  /** What was made under a key, or is made now; the one that was not used for longest goes. */
+  #kept<R extends Disposable>(key: string, make: () => R): R {
+    let found = this.#recordings.get(key) as R | undefined;
+    if (found === undefined) {
+      const [oldest] = this.#recordings.keys();
+      if (this.#recordings.size >= KEPT_GRAPHS && oldest !== undefined) this.#drop(oldest);
+      found = make();
     }
-    const [oldest] = this.#passes.keys();
-    if (this.#passes.size >= KEPT_GRAPHS && oldest !== undefined) this.#drop(oldest);
-    const graph = new Graph(this.model.backend, { maxNodes: circuitNodes(this.config) });
-    const pass = this.#record(graph, shape);
-    const isPlain = shape.edges === "plain";
-    if (!isPlain) graph.output(pass.logits);
-    if (isPlain || shape.variants === 1) graph.output(...pass.written);
-    graph.allocate();
-    pass.prepare();
-    const recorded = { graph, pass };
-    this.#passes.set(key, recorded);
-    return recorded;
+    this.#recordings.delete(key);
+    this.#recordings.set(key, found);
+    return found;
   }
 
   #writeMasks({ masks }: RecordedPass, kept: readonly Uint8Array[]): void {
@@ -211,12 +229,12 @@ export class CircuitModel implements Disposable {
   }
 
   #drop(key: string): void {
-    this.#passes.get(key)?.graph[Symbol.dispose]();
-    this.#passes.delete(key);
+    this.#recordings.get(key)?.[Symbol.dispose]();
+    this.#recordings.delete(key);
   }
 
   [Symbol.dispose](): void {
-    for (const key of [...this.#passes.keys()]) this.#drop(key);
+    for (const key of [...this.#recordings.keys()]) this.#drop(key);
     this.#weights[Symbol.dispose]();
   }
 }

@@ -8,20 +8,10 @@
  * Positive values raise the metric when the edge is corrupted, negative ones lower it. Paths: Wang et al. 2022, arXiv 2211.00593.
  */
 import { LabError } from "../../base/errors.ts";
-import { gradients } from "../../tensor/autograd/gradients.ts";
-import {
-  contiguous,
-  matmul,
-  matmulTransposed,
-  mul,
-  reshape,
-  slice,
-  sumAll,
-  takeRows,
-} from "../../tensor/ops/index.ts";
 import { measure, type MetricName } from "../metric.ts";
 import type { TaskPair } from "../tasks/task.ts";
 import type { CircuitModel } from "./circuit-model.ts";
+import { estimatedEdges } from "./estimate.ts";
 import { edgeOf } from "./graph.ts";
 
 export type Pair = Pick<TaskPair, "clean" | "corrupted" | "right" | "wrong">;
@@ -54,7 +44,7 @@ export async function edgeEffects(
     const found =
       method === "exact"
         ? await patchedEdges(circuit, pair, signal)
-        : await estimatedEdges(circuit, pair, method === "eap" ? 1 : steps, method === "eap");
+        : await estimatedEdges(circuit, pair, method === "eap" ? "clean" : { steps });
     found.forEach((value, edge) => (sum[edge] = (sum[edge] as number) + value / pairs.length));
     onProgress?.(i + 1, pairs.length);
   }
@@ -68,11 +58,6 @@ export function checkPairs(pairs: readonly Pair[]): void {
       throw new LabError("bad_input", `a pair of ${clean.length} and ${corrupted.length} tokens`, {
         hint: "An edge carries values between equal positions; `alignPrompts` shows the tokens.",
       });
-}
-
-function assertTokens(ids: readonly number[], vocabSize: number): void {
-  const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
-  if (wrong !== undefined) throw new LabError("bad_input", `there is no token ${wrong}`);
 }
 
 async function patchedEdges(
@@ -92,71 +77,6 @@ async function patchedEdges(
   const logits = await circuit.logits(pair.clean, { base, kept, signal });
   const [clean = NaN, ...patched] = logits.map((own) => measure(own, pair));
   return Float64Array.from(patched, (value) => value - clean);
-}
-
-async function estimatedEdges(
-  circuit: CircuitModel,
-  { clean, corrupted, right, wrong }: Pair,
-  steps: number,
-  atClean: boolean,
-): Promise<Float64Array> {
-  const { graph: known, config } = circuit;
-  const { width, vocabSize } = config;
-  assertTokens([...right, ...wrong], vocabSize);
-  const length = clean.length;
-  const [from, to] = (await circuit.sourcesOf([corrupted, clean])) as [Float32Array, Float32Array];
-  const change = from.map((value, i) => value - (to[i] as number)); // [S, T, D]
-  const starts = new Float32Array(steps * length * width);
-  for (let step = 0; step < steps; step++) {
-    const share = atClean ? 1 : (step + 0.5) / steps;
-    // The first source is the embedding.
-    for (let i = 0; i < length * width; i++)
-      starts[step * length * width + i] = (from[i] as number) - share * (change[i] as number);
-  }
-  return circuit.withPass({ variants: steps, length, edges: "apart" }, async (graph, pass) => {
-    // The logit difference is a product with one direction: no logit of another token is computed.
-    const tokens = [...right, ...wrong];
-    const chosen = graph.input("i32", [tokens.length], "tokens");
-    const shares = graph.input("f32", [1, tokens.length], "shares");
-    const direction = matmul(shares, takeRows(circuit.head, chosen)); // [1, D]
-    const changes = graph.input("f32", [known.sources.length, length * width], "change");
-    const slopes = gradients(sumAll(mul(pass.last, direction)), pass.read);
-    let next = 0;
-    const scores = slopes.map((slope) => {
-      const count = slope.dim(1);
-      const { sources = 0 } = known.targets[next] ?? {};
-      next += count;
-      const earlier = slice(changes, { axis: 0, start: 0, length: sources }); // [S, T·D]
-      return matmulTransposed(reshape(contiguous(slope), [steps * count, -1]), earlier); // [B·G, S]
-    });
-    graph.output(...scores);
-    graph.allocate();
-    pass.prepare();
-    pass.start.write(starts);
-    changes.write(change);
-    chosen.write(Int32Array.from(tokens));
-    shares.write(
-      Float32Array.from(tokens, (_, i) =>
-        i < right.length ? 1 / right.length : -1 / wrong.length,
-      ),
-    );
-    await graph.compute();
-    const result = new Float64Array(known.edges);
-    next = 0;
-    for (const tensor of scores) {
-      const values = tensor.read();
-      const sources = tensor.dim(1);
-      const count = tensor.dim(0) / steps;
-      for (let row = 0; row < tensor.dim(0); row++) {
-        const { start = 0 } = known.targets[next + (row % count)] ?? {};
-        for (let s = 0; s < sources; s++)
-          result[start + s] =
-            (result[start + s] as number) + (values[row * sources + s] as number) / steps;
-      }
-      next += count;
-    }
-    return result;
-  });
 }
 
 /**

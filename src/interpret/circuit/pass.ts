@@ -19,19 +19,16 @@ import {
   linear,
   matmul,
   matmulTransposed,
-  mul,
   permute,
   reshape,
-  rope,
-  scale,
   slice,
-  softmax,
   standardize,
   sub,
   sumTo,
 } from "../../tensor/ops/index.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { CircuitGraph } from "./graph.ts";
+import { attend, outOfHeads, portOfHeads, type Places } from "./attend.ts";
 import type { CircuitBlock, CircuitWeights } from "./weights.ts";
 
 export interface PassShape {
@@ -39,10 +36,9 @@ export interface PassShape {
   length: number;
   /**
    * - `ablated`: edges carry other values where the masks say so
-   * - `apart`: every target reads a copy of the stream, with respect to which can be differentiated
    * - `plain`: nothing is told apart
    */
-  edges: "ablated" | "apart" | "plain";
+  edges: "ablated" | "plain";
 }
 
 export interface RecordedPass {
@@ -52,12 +48,9 @@ export interface RecordedPass {
   masks: readonly Tensor[];
   /** `[S, 1, T, D]`; undefined unless `ablated`. */
   base: Tensor | undefined;
-  /** What targets read, `[B, G, T, D]` by layer and kind, and last the logits' `[B, 1, T, D]`. */
-  read: readonly Tensor[];
   /** What sources write, in their order, `[B, 1 or N, T, D]`. */
   written: readonly Tensor[];
-  /** What the head reads after the last token, `[B, D]`, and the logits, `[B, V]`. */
-  last: Tensor;
+  /** After the last token, `[B, V]`. */
   logits: Tensor;
   /** Writes what is the same in every run. Call it once the graph has memory. */
   prepare: () => void;
@@ -82,7 +75,6 @@ export function recordCircuitPass(
       ? graph.input("f32", [sources.sources.length, 1, length, width], "base")
       : undefined;
   const masks: Tensor[] = [];
-  const read: Tensor[] = [];
   const written: Tensor[] = [];
   /** base − own of all sources so far, `[B, S, T·D]` */
   let differences: Tensor | undefined;
@@ -104,24 +96,20 @@ export function recordCircuitPass(
       const chosen = graph.input("f32", [variants, targets, differences.dim(1)], "edges");
       masks.push(chosen);
       copy = add(copy, reshape(matmul(chosen, differences), copy.shape));
-    } else if (edges === "apart") copy = scale(copy, 1);
-    read.push(copy);
+    }
     return copy;
   };
-  const normalized = (x: Tensor, norm: CircuitWeights["norm"]): Tensor =>
-    add(mul(standardize(x, eps), norm.weight), norm.bias);
 
   let stream = start; // [B, 1, T, D]
   write(stream);
   for (const block of weights.blocks) {
-    // Each kind of target is normalised by itself: parts of one tensor would be cut out, and their gradients put together again.
-    const h = edges === "plain" ? normalized(copies(stream, 1), block.norm) : undefined;
+    const h = edges === "plain" ? standardize(stream, eps) : undefined;
     const part = (count: number): Tensor =>
       h === undefined
-        ? normalized(copies(stream, count), block.norm) // [B, count, T, D]
+        ? standardize(copies(stream, count), eps) // [B, count, T, D]
         : broadcastTo(h, [variants, count, length, width]);
     const ports = [part(heads), part(heads), part(heads)] as const;
-    const results = attention(ports, block, { positions, mask, config }); // [B, N, T, D]
+    const results = attention(ports, block, { graph, config, positions, mask }); // [B, N, T, D]
     let sum = add(sumTo(results, stream.shape), block.out.bias);
     let mlpOut: Tensor | undefined;
     if (block.mlp !== undefined) {
@@ -135,9 +123,9 @@ export function recordCircuitPass(
     stream = add(stream, sum);
   }
   const end = contiguous(slice(copies(stream, 1), { axis: 2, start: length - 1, length: 1 }));
-  const last = normalized(reshape(end, [variants, width]), weights.norm);
+  const last = standardize(reshape(end, [variants, width]), eps);
   return {
-    ...{ start, masks, base, read, written, last },
+    ...{ start, masks, base, written },
     logits: linear(last, weights.head.weight, weights.head.bias),
     prepare: () => {
       positions.write(Int32Array.from({ length: variants * length }, (_, i) => i % length));
@@ -148,29 +136,16 @@ export function recordCircuitPass(
 
 /** What each head adds, `[B, N, T, D]`, of what its queries, keys and values read, `[B, N, T, D]` each. */
 function attention(
-  ports: readonly [Tensor, Tensor, Tensor],
+  reads: readonly [Tensor, Tensor, Tensor],
   block: CircuitBlock,
-  { positions, mask, config }: { positions: Tensor; mask: Tensor; config: PhiConfig },
+  { graph, config, ...places }: Places & { graph: Graph; config: PhiConfig },
 ): Tensor {
-  const { heads, headSize } = config;
-  const [variants, , length] = ports[0].shape as [number, number, number];
-  const turn = {
-    dims: config.rotaryDims,
-    theta: config.ropeTheta,
-    contextLength: config.contextLength,
+  const port = (i: 0 | 1 | 2): Tensor => {
+    const { weight, bias } = portOfHeads(graph, block.ports[i], config);
+    return permute(add(matmulTransposed(reads[i], weight), bias), [0, 2, 1, 3]); // [B, T, N, H]
   };
-  const [q, k, v] = [block.q, block.k, block.v].map(({ weight, bias }, i) =>
-    add(matmulTransposed(ports[i] as Tensor, weight), bias),
-  ) as [Tensor, Tensor, Tensor]; // [B, N, T, H]
-  const turned = (x: Tensor): Tensor => {
-    const rows = reshape(contiguous(permute(x, [0, 2, 1, 3])), [-1, heads, headSize]); // [B·T, N, H]
-    const rotated = rope(rows, positions, turn);
-    return permute(reshape(rotated, [variants, length, heads, headSize]), [0, 2, 1, 3]);
-  };
-  const scores = matmulTransposed(contiguous(turned(q)), contiguous(turned(k))); // [B, N, T, S]
-  const pattern = softmax(scores, { mask, scale: 1 / Math.sqrt(headSize) });
-  const z = matmulTransposed(pattern, permute(v, [0, 1, 3, 2])); // [B, N, T, H]
-  return matmulTransposed(contiguous(z), block.out.weight);
+  const z = attend([port(0), port(1), port(2)], places, config); // [B, N, T, H]
+  return matmulTransposed(z, outOfHeads(graph, block.out, config));
 }
 
 /** More than a pass records, with its gradients: room in headers, not in values. */
