@@ -2,6 +2,7 @@
 import { LabError } from "../base/errors.ts";
 import { defineRoute, JSON_TYPE, type Route } from "./http/route.ts";
 import { CATALOG_ROUTES } from "./lab/catalog.ts";
+import { DATA_COMPARE_ROUTES } from "./lab/data-compare.ts";
 import { DATA_ROUTES } from "./lab/data.ts";
 import { FEATURE_ROUTES } from "./lab/features.ts";
 import { LAB_ROUTES } from "./lab/inspect.ts";
@@ -63,6 +64,7 @@ export const ROUTES: readonly Route[] = [
   ...RUN_ROUTES,
   ...CATALOG_ROUTES,
   ...DATA_ROUTES,
+  ...DATA_COMPARE_ROUTES,
   ...SYSTEM_ROUTES,
   ...SAFETY_ROUTES,
 ];

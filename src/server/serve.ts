@@ -56,7 +56,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const log = recent.before(options.log);
   const fleet = new Fleet(new Inventory({ given: models, home }), options, { log });
   const folders = homeFolders(home);
-  const queue = new RunQueue({ home, log });
+  const queue = new RunQueue({ home, threads: options.threads, log });
   const dataSets = new DataSets(folders.data);
   const corpora = new Corpora(dataSets);
   const runs = { folders, queue, dataSets, corpora, ...(hubUrl === undefined ? {} : { hubUrl }) };

@@ -2,47 +2,19 @@
 import { z } from "zod";
 import { LabError } from "../../base/errors.ts";
 import { sha256 } from "../../base/hash.ts";
-import { toJson } from "../../base/json.ts";
 import { openCheckpoint } from "../../checkpoint/index.ts";
-import {
-  contaminated,
-  contaminationOf,
-  countDuplicates,
-  duplicatePairs,
-} from "../../data/browse/beside.ts";
-import { BROWSED, CHARACTERS, TOKENS, type CorpusIndex } from "../../data/browse/corpus-index.ts";
-import { amount, cutAt, histogram } from "../../data/browse/cut.ts";
+import { contaminated, countDuplicates } from "../../data/browse/beside.ts";
+import { CHARACTERS, TOKENS, type CorpusIndex } from "../../data/browse/corpus-index.ts";
+import { amount } from "../../data/browse/cut.ts";
 import { idHash } from "../../data/dedup/survey.ts";
 import type { Document } from "../../data/document.ts";
-import {
-  HIGHEST,
-  LOWEST,
-  putAnnotation,
-  readAnnotations,
-  type Annotation,
-} from "../../data/judge/annotate.ts";
+import { HIGHEST, LOWEST, putAnnotation } from "../../data/judge/annotate.ts";
 import { openTokenizer } from "../../generate/open-tokenizer.ts";
-import { defineRoute, JSON_TYPE, type Route, type RouteContext } from "../http/route.ts";
-import { dataName } from "./data-sets.ts";
+import { defineRoute, JSON_TYPE, type Route } from "../http/route.ts";
+import { brief, json, nameOf, page, ratingsOf, which } from "./data-common.ts";
 
-const MAX_PAGE = 100;
-/** Characters of a text that a list shows. */
-const BEGINNING = 240;
-
-const which = z.enum(BROWSED).default("kept").describe("documents that stayed, or that went");
 const label = z.string().max(1000).optional();
-const page = {
-  offset: z.int().min(0).default(0),
-  limit: z.int().min(1).max(MAX_PAGE).default(20),
-};
-const score = z.string().min(1).max(200);
 const documentId = z.string().min(1).max(4000);
-
-const nameOf = ({ params }: Pick<RouteContext, "params">): string => {
-  const name = dataName.safeParse(params["name"]);
-  if (name.success) return name.data;
-  throw new LabError("not_found", "there is no data set of that name");
-};
 
 const corpora = defineRoute({
   method: "GET",
@@ -195,109 +167,13 @@ const tokens = defineRoute({
   },
 });
 
-const scores = defineRoute({
-  method: "POST",
-  path: "/v1/lab/data/:name/histogram",
-  summary: "How a score is spread over the documents",
-  body: z.strictObject({ which, score, bins: z.int().min(1).max(400).default(60) }),
-  answers: [JSON_TYPE],
-  async handle(context, { which: part, score: name, bins }) {
-    return json(histogram(await context.runs.corpora.index(nameOf(context), part), name, bins));
-  },
-});
-
-const cut = defineRoute({
-  method: "POST",
-  path: "/v1/lab/data/:name/cut",
-  summary: "What stays above a threshold, and documents on both sides of it",
-  body: z.strictObject({
-    ...{ which, score, threshold: z.number() },
-    samples: z.int().min(0).max(20).default(4),
-  }),
-  answers: [JSON_TYPE],
-  async handle(context, { which: part, ...asked }) {
-    const index = await context.runs.corpora.index(nameOf(context), part);
-    const { above, below, ...found } = cutAt(index, asked);
-    const known = await ratingsOf(context);
-    const briefs = (rows: readonly number[]): Promise<object[]> =>
-      Promise.all(rows.map((row) => brief(index, { row, ratings: known })));
-    return json({ ...found, above: await briefs(above), below: await briefs(below) });
-  },
-});
-
-const duplicates = defineRoute({
-  method: "POST",
-  path: "/v1/lab/data/:name/duplicates",
-  summary: "Documents that were taken out as duplicates, beside those that stayed",
-  body: z.strictObject(page),
-  answers: [JSON_TYPE],
-  async handle(context, asked) {
-    const indexes = await context.runs.corpora.indexes(nameOf(context));
-    return json({
-      total: countDuplicates(indexes),
-      pairs: await duplicatePairs(indexes, asked),
-    });
-  },
-});
-
-const contamination = defineRoute({
-  method: "POST",
-  path: "/v1/lab/data/:name/contamination",
-  summary: "Documents with something of a benchmark, beside its items, with the words in a row",
-  body: z.strictObject(page),
-  answers: [JSON_TYPE],
-  async handle(context, { offset, limit }) {
-    const { corpora: found } = context.runs;
-    const indexes = await found.indexes(nameOf(context));
-    const places = contaminated(indexes);
-    const { missing, ...benchmarks } = await found.benchmarkItems(indexes.kept.corpus);
-    const shown = places.slice(offset, offset + limit);
-    return json({
-      total: places.length,
-      missing,
-      documents: await Promise.all(
-        shown.map((place) => contaminationOf(indexes[place.which], place, benchmarks)),
-      ),
-    });
-  },
-});
-
 async function findDocument(index: CorpusIndex, id: string): Promise<Document> {
   const row = index.place(idHash(id));
   if (row !== undefined) return index.read(row);
   throw new LabError("not_found", `the corpus has no document ${JSON.stringify(id.slice(0, 200))}`);
 }
 
-/** A document as lists show it. */
-async function brief(
-  index: CorpusIndex,
-  { row, ratings: known }: { row: number; ratings: readonly Annotation[] },
-): Promise<object> {
-  const { text, metadata: _metadata, ...about } = await index.read(row);
-  const tokens = index.scores.includes(TOKENS) ? { tokens: index.column(TOKENS)[row] } : {};
-  return {
-    ...about,
-    ...tokens,
-    characters: text.length,
-    beginning: text.slice(0, BEGINNING),
-    rating: known.findLast(({ id }) => id === about.id)?.rating ?? null,
-  };
-}
-
-async function ratingsOf(context: Pick<RouteContext, "runs" | "params">): Promise<Annotation[]> {
-  const file = await context.runs.corpora.ratingsFile(nameOf(context));
-  return readAnnotations(file).catch((error: unknown) => {
-    const found = LabError.from(error);
-    if (found.code === "not_found") return [];
-    throw found;
-  });
-}
-
-function json(value: unknown): Response {
-  return new Response(toJson(value), { headers: { "content-type": JSON_TYPE } });
-}
-
 export const DATA_ROUTES: readonly Route[] = [
   ...[corpora, describe, documents, document, ratings, rate],
-  ...[tokens, scores, cut, duplicates, contamination],
+  tokens,
 ];

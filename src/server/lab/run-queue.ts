@@ -24,14 +24,19 @@ interface Work {
 
 export class RunQueue {
   readonly #home: string;
+  readonly #threads: number | undefined;
   readonly #log: Log;
   readonly #waiting: Run[] = [];
   #working: Work | undefined;
   #isClosed = false;
 
-  /** @param home - `PHILAB_HOME` */
-  constructor({ home, log }: { home: string; log: Log }) {
+  /**
+   * @param home - `PHILAB_HOME`
+   * @param threads - of runs that do not say how many, where the server was told
+   */
+  constructor({ home, threads, log }: { home: string; threads?: number | undefined; log: Log }) {
     this.#home = home;
+    this.#threads = threads;
     this.#log = log;
   }
 
@@ -116,7 +121,11 @@ export class RunQueue {
     // The server's key is none of a run's business.
     const { PHILAB_API_KEY: _key, ...env } = process.env;
     const child = spawn(process.execPath, [PROGRAM, "runs", "resume", id], {
-      env: { ...env, PHILAB_HOME: this.#home },
+      env: {
+        ...env,
+        PHILAB_HOME: this.#home,
+        ...(this.#threads === undefined ? {} : { PHILAB_THREADS: String(this.#threads) }),
+      },
       stdio: ["ignore", "ignore", "pipe"],
     });
     let stderr = "";
