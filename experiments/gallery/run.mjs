@@ -147,7 +147,7 @@ async function graphs({ task }) {
   const share = (of) => checks.filter(of).length / checks.length;
   const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
   console.log(
-    `graphs of ${pairs.length} prompts: as predicted without the 64 top features ${percent(share(({ top }) => top.asPredicted))}, without 64 others ${percent(share(({ random }) => random.asPredicted))}; another answer ${percent(share(({ answer, top }) => top.answer !== answer))} and ${percent(share(({ answer, random }) => random.answer !== answer))}; change found/predicted, median ${middle(checks.map(({ top, predicted }) => top.found / predicted)).toFixed(2)} and ${middle(checks.map(({ random, predicted }) => random.found / predicted)).toFixed(3)}`,
+    `graphs of ${pairs.length} prompts: as predicted without the 64 top features ${percent(share(({ top }) => top.asPredicted))}, without 64 others ${percent(share(({ random }) => random.asPredicted))}, without 64 others of the same places ${percent(share(({ nearby }) => nearby.asPredicted))}; another answer ${percent(share(({ answer, top }) => top.answer !== answer))} and ${percent(share(({ answer, random }) => random.answer !== answer))}; change found/predicted, median ${middle(checks.map(({ top, predicted }) => top.found / predicted)).toFixed(2)} and ${middle(checks.map(({ random, predicted }) => random.found / predicted)).toFixed(3)}`,
   );
 }
 

@@ -17,18 +17,21 @@ it.each(["induction", "ioi-classic", "docstring"])(
       const name = `models/phi-nano/dictionaries/transcoder-${layer}`;
       transcoders.set(layer, await readDictionary(path.join(PACKAGE_ROOT, name)));
     }
-    const found: [top: boolean, random: boolean][] = [];
+    const found: boolean[][] = [];
     for (const { clean, right } of createTask(phi, task, { count: 30, seed: 202 }).pairs) {
       const graph = await attributionGraph(phi, clean, transcoders, { maxLogits: 1 });
-      const { answer, top, random } = await checkTogether(phi, graph, transcoders);
+      const { answer, top, random, nearby } = await checkTogether(phi, graph, transcoders);
       if (answer !== right[0]) continue;
-      found.push([top.asPredicted, random.asPredicted]);
+      found.push([top, random, nearby].map(({ asPredicted }) => asPredicted));
       if (found.length === 12) break;
     }
     expect(found).toHaveLength(12);
-    const share = (i: 0 | 1): number => found.filter((own) => own[i]).length / found.length;
-    console.log(`${task}: as predicted ${share(0)}, at random ${share(1)}`);
+    const share = (i: number): number => found.filter((own) => own[i]).length / found.length;
+    console.log(
+      `${task}: as predicted ${share(0)}, at random ${share(1)}, at the same places ${share(2)}`,
+    );
     expect(share(0)).toBeGreaterThanOrEqual(0.8);
     expect(share(1)).toBeLessThanOrEqual(0.2);
+    expect(share(2)).toBeLessThanOrEqual(0.2);
   },
 );

@@ -80,6 +80,8 @@ export interface TogetherCheck {
   top: Together;
   /** As many of the other features. */
   random: Together;
+  /** As many of those others, or all, that fire at the layers and positions of the top ones. */
+  nearby: Together;
 }
 
 interface Together {
@@ -93,7 +95,7 @@ interface Together {
 
 /**
  * Takes the features out together that do most for the likeliest token by the graph, and beside them as many that are drawn from the
- * others, and holds both against the same prediction.
+ * others, and as many of the same places, and holds all against the same prediction.
  *
  * @param options.count - features of each kind
  */
@@ -111,9 +113,14 @@ export async function checkTogether(
   );
   const rest = order.slice(count);
   const top = order.slice(0, count);
-  const drawn = [...new Random(seed).permutation(rest.length).subarray(0, count)].map(
-    (i) => rest[i] as number,
-  );
+  const drawn = (from: readonly number[]): number[] =>
+    [...new Random(seed).permutation(from.length).subarray(0, count)].map((i) => from[i] as number);
+  const placeOf = (i: number): string => {
+    const { layer, position } = graph.nodes[i] as { layer: number; position: number };
+    return `${layer} ${position}`;
+  };
+  const places = new Set(top.map(placeOf));
+  const near = rest.filter((i) => places.has(placeOf(i)));
   const predicted = -top.reduce((sum, i) => sum + (effects[i] as number), 0);
   const run = async (edits: Edit[]): Promise<{ value: number; answer: number }> => {
     const own = signal === undefined ? {} : { signal };
@@ -129,7 +136,12 @@ export async function checkTogether(
     const share = found / predicted;
     return { nodes, found, answer, asPredicted: share >= 0.5 && share <= 1.5 && answer !== token };
   };
-  return { answer: token, predicted, top: await without(top), random: await without(drawn) };
+  return {
+    ...{ answer: token, predicted },
+    top: await without(top),
+    random: await without(drawn(rest)),
+    nearby: await without(drawn(near)),
+  };
 }
 
 /** The edits that take what features write at their positions out of the stream. */
