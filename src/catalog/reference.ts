@@ -19,6 +19,7 @@ import { LabError } from "../base/errors.ts";
 import { PACKAGE_ROOT } from "../base/package.ts";
 import { expandHome, type HomeFolders } from "../base/settings.ts";
 import { didYouMean, listOf } from "../base/suggest.ts";
+import { cardFor } from "./cards.ts";
 import { listPulled, STORE_MANIFEST } from "./store.ts";
 
 /** What a reference without a name means. */
@@ -201,7 +202,9 @@ async function resolveStored(
   const names = [...(await namesIn(modelsFolder)), ...(await namesIn(PACKAGE_MODELS))];
   throw new LabError("not_found", `there is no model ${asked} in ${modelsFolder}`, {
     hint: [
-      didYouMean(name, names),
+      cardFor(name)?.hub === undefined
+        ? didYouMean(name, names)
+        : `philab pull ${name} fetches it.`,
       `A directory or file of your own is named by its path, such as ./${name}.`,
     ]
       .filter(Boolean)

@@ -111,7 +111,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       {
         name: "compare",
         summary: "cards, published scores and measurements side by side",
-        load: async () => (await import("./commands/models.ts")).compare,
+        load: async () => (await import("./commands/compare.ts")).command,
       },
       {
         name: "show",

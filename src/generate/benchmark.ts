@@ -123,6 +123,28 @@ export async function benchmark(
   };
 }
 
+/**
+ * Tokens a second, read and decoded: medians of rounds, whatever else this machine does. For a first look; `benchmark` is for
+ * figures that are published.
+ */
+export async function measureSpeed(
+  model: LanguageModel,
+  options: Omit<BenchmarkOptions, "depths">,
+): Promise<{ prefill: number; decode: number }> {
+  const capacity = Math.max(options.promptTokens, decodeEnd(0, options.decodeTokens));
+  using sequence = new Sequence(model.runnerFor(), { capacity, type: model.cacheType });
+  const rounds = [];
+  for (let round = 0; round <= options.repeats; round++) {
+    rounds.push(await measureRound(model, sequence, { ...options, depths: [0] }));
+    options.onProgress?.(round, options.repeats);
+  }
+  const kept = rounds.slice(1); // the first warms caches
+  return {
+    prefill: median(kept.map(({ prefill }) => prefill)),
+    decode: median(kept.map(({ decode }) => decode[0] ?? NaN)),
+  };
+}
+
 /** How many tokens a sequence has after decoding: at depth 0 there must be a first token to continue. */
 export function decodeEnd(depth: number, decodeTokens: number): number {
   return Math.max(1, depth) + decodeTokens;

@@ -42,6 +42,11 @@ export interface RunningServer extends AsyncDisposable {
 const HEADERS_TIMEOUT_MS = 20_000;
 /** A request must be there whole within this time. */
 const REQUEST_TIMEOUT_MS = 120_000;
+/**
+ * How long a connection without a request stays open: longer than clients keep theirs, who would else send the next request
+ * just as it is closed and never learn whether it was read.
+ */
+const KEEP_ALIVE_MS = 75_000;
 
 /**
  * @throws LabError `bad_input` for an address of the network without a key, and for one that is taken
@@ -66,7 +71,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   });
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    serverOptions: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
   }) as Server;
   await listen(server, { host, port });
   // Whoever asks first need not wait for it.

@@ -81,6 +81,28 @@ describe("cards", () => {
     expect(out).toMatch(/phi2_bbh\s+59\.2 %\s+40\.0 %/);
     const { err } = await philab(["compare", "phi-2", "phi-3"], { cwd });
     expect(err).toContain("there is no card of phi-3");
+    const { out: shown } = await philab(["show", "--model", "phi-micro"], { cwd });
+    expect(shown).toMatch(/^Data: .+\n\nFor: .+\n\nLimits: .+/m);
+    const missing = await philab(["show", "--model", "phi-2"], { cwd });
+    expect(missing.err).toContain("philab pull phi-2 fetches it.");
+  });
+
+  it("stand beside models of the store, with what those were made of and how fast they are here", async () => {
+    const lineage = ["--base", "phi-2", "--data", "tiny-textbooks"];
+    await run("import", fixture("phi-mini"), "--name", "mine", ...lineage);
+    const { exit, out } = await philab(["compare", "phi-2", "mine"], { cwd });
+    expect(exit).toBe(0);
+    expect(out).toMatch(/^data +tiny-textbooks$/m);
+    expect((await philab(["show", "--model", "mine"], { cwd })).out).toMatch(/^base +phi-2$/m);
+    const { models } = json(await run("compare", "phi-2", "mine", "--speed")) as {
+      models: { card: object | null; parameters: number; speed: object | null }[];
+    };
+    expect(models[0]).toMatchObject({ parameters: 2_779_683_840, speed: null });
+    expect(models[1]).toMatchObject({
+      ...{ card: null, parameters: 165_888 },
+      architecture: { kind: "phi", layers: 2 },
+      speed: { read: expect.any(Number) as number, write: expect.any(Number) as number },
+    });
   });
 
   it("count the parameters that their shapes have", () => {

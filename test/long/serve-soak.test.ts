@@ -6,6 +6,8 @@
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -71,6 +73,16 @@ function essence(text: string): string {
 const residentKbOf = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
 
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** What JavaScript holds of the server and its clients once nobody's garbage is counted. */
+function heldKb(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return Math.round((heapUsed + external) / 1024);
+}
+
 const LINUX = { skip: process.platform !== "linux", timeout: 7_200_000 };
 
 it("a server outlives whatever is done to it", LINUX, async () => {
@@ -96,12 +108,14 @@ it("a server outlives whatever is done to it", LINUX, async () => {
   let next = 0;
   const sizes: number[] = [];
   const workerSizes: number[] = [];
+  const heldSizes: number[] = [];
   const lastKill = KILLS_UNTIL * REQUESTS;
   const work = async (random: Random): Promise<void> => {
     while (next < REQUESTS) {
       const number = next++;
       if (number < lastKill && number % KILL_EVERY === KILL_EVERY - 1) kill(server, random);
       if (number % EVERY === EVERY - 1) {
+        heldSizes.push(heldKb());
         sizes.push(residentKbOf(process.pid));
         const pid = server.fleet.loaded.get("phi-micro")?.model.pid;
         if (number > lastKill && pid !== undefined) workerSizes.push(residentKbOf(pid));
@@ -145,9 +159,16 @@ it("a server outlives whatever is done to it", LINUX, async () => {
   // The first of each fill caches and let the collector find its size.
   for (const kb of [sizes, workerSizes])
     expect(kb.at(-1)).toBeLessThan(1.25 * (kb[Math.floor(kb.length / 3)] ?? 0) + 50_000);
+  expect(heldSizes.at(-1)).toBeLessThan(1.1 * (heldSizes[Math.floor(heldSizes.length / 3)] ?? 0));
   const residentKb = { server: sizes, worker: workerSizes };
   console.log(
-    JSON.stringify({ requests: REQUESTS, ...counts, restarts: micro?.restarts, residentKb }),
+    JSON.stringify({
+      requests: REQUESTS,
+      ...counts,
+      restarts: micro?.restarts,
+      residentKb,
+      heldKb: heldSizes,
+    }),
   );
 });
 

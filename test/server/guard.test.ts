@@ -104,6 +104,11 @@ describe("a server on this machine", () => {
     }
   });
 
+  it("keeps connections open for longer than clients do, and says for how long", async () => {
+    const { headers } = await ask(`${server.url}/v1/models`, { headers: { authorization } });
+    expect(headers["keep-alive"]).toBe("timeout=75");
+  });
+
   it("bounds bodies, said or not", async () => {
     const body = JSON.stringify({ prompt: "x".repeat(5000) });
     const headers = { authorization, "content-type": json };

@@ -1,15 +1,12 @@
-/** `philab list`, `import`, `remove`, `compare`: models in the store, and cards of those that could be. */
+/** `philab list`, `import`, `remove`: models in the store, and cards of those that could be. */
 import path from "node:path";
 import { z } from "zod";
-import { LabError } from "../../base/errors.ts";
-import { formatBytes, formatPercent, formatShort, formatTable } from "../../base/format.ts";
-import { didYouMean } from "../../base/suggest.ts";
+import { formatBytes, formatShort, formatTable } from "../../base/format.ts";
 import { expandHome } from "../../base/settings.ts";
 import { visibleLine } from "../../base/terminal.ts";
-import { CARDS, cardFor, memoryOf, publishedScores } from "../../catalog/cards.ts";
+import { CARDS, publishedScores } from "../../catalog/cards.ts";
 import { importFiles, isAdapter } from "../../catalog/import.ts";
 import { findStored, Store, type StoredModel } from "../../catalog/store.ts";
-import { readMeasurements } from "../../catalog/measured.ts";
 import { defineCommand } from "../command.ts";
 
 const sizeOf = ({ manifest }: StoredModel): number =>
@@ -136,79 +133,6 @@ export const remove = defineCommand({
     output.result(
       { name: args.name, freedBytes },
       () => `${args.name} is gone; ${formatBytes(freedBytes)} are free again`,
-    );
-  },
-});
-
-const COMPARED_TOKENS = 2048;
-
-export const compare = defineCommand({
-  description:
-    "Cards side by side: size, memory at 2,048 tokens, published scores, and what runs on this machine have measured.",
-  arguments: { models: z.array(z.string().min(1)).min(2).describe("cards, or names in the store") },
-  examples: [{ command: "philab compare phi-2 phi-1.5 llama-2-7b", does: "three cards" }],
-  async run({ args, folders, output }) {
-    const stored = await new Store(folders.models).list();
-    const measured = await readMeasurements(folders.runs);
-    const columns = args.models.map((name) => {
-      const model = stored.find((one) => one.name === name);
-      const card = cardFor(name, model?.manifest?.source);
-      if (card === undefined)
-        throw new LabError("not_found", `there is no card of ${name}`, {
-          hint:
-            didYouMean(
-              name,
-              CARDS.map(({ id }) => id),
-            ) ?? "philab list --cards shows them.",
-        });
-      return {
-        name,
-        card,
-        published: publishedScores(card),
-        measured: measured.filter((one) => one.model === name),
-      };
-    });
-    const tasks = [
-      ...new Set(
-        columns.flatMap((one) => [...one.published, ...one.measured].map(({ task }) => task)),
-      ),
-    ];
-    output.result(
-      { models: columns.map((one) => ({ ...one, memory: memoryOf(one.card, COMPARED_TOKENS) })) },
-      () => {
-        const rows: string[][] = [
-          ["parameters", ...columns.map(({ card }) => formatShort(card.parameters))],
-          [
-            "layers × width",
-            ...columns.map(
-              ({ card: { architecture } }) => `${architecture.layers} × ${architecture.width}`,
-            ),
-          ],
-          ["context", ...columns.map(({ card }) => String(card.architecture.context))],
-          ["licence", ...columns.map(({ card }) => card.licence)],
-          ...["f16", "q8_0", "q4_k_m"].map((type) => [
-            `memory ${type}`,
-            ...columns.map(({ card }) => formatBytes(memoryOf(card, COMPARED_TOKENS)[type] ?? 0)),
-          ]),
-          ...tasks.map((task) => [
-            task,
-            ...columns.map(({ published, measured: own }) => {
-              const said = published.find((one) => one.task === task);
-              const found = own.find((one) => one.task === task);
-              return [
-                said && formatPercent(said.value),
-                found && `${formatPercent(found.value)} here`,
-              ]
-                .filter(Boolean)
-                .join(", ");
-            }),
-          ]),
-        ];
-        return formatTable(
-          [{ title: "" }, ...columns.map(({ name }) => ({ title: name, align: "right" as const }))],
-          rows,
-        );
-      },
     );
   },
 });

@@ -1,5 +1,9 @@
-/** `philab show`: what a model is made of, and how much memory it takes. */
+/** `philab show`: what a model is made of, where it comes from, and how much memory it takes. */
+import path from "node:path";
 import { formatBytes, formatCount, formatTable } from "../../base/format.ts";
+import { visibleLine } from "../../base/terminal.ts";
+import { cardFor } from "../../catalog/cards.ts";
+import { Store } from "../../catalog/store.ts";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { rowBytes } from "../../engine/dtypes.ts";
 import {
@@ -18,7 +22,8 @@ import { flags } from "../flags.ts";
 const CONTEXT_SHARES = [1 / 8, 1 / 4, 1 / 2, 1];
 
 export const command = defineCommand({
-  description: "Reads the headers of a model's files; no weight is loaded.",
+  description:
+    "Reads the headers of a model's files; no weight is loaded. Of a model of the store also where it comes from and what was said of it, and what its card says.",
   options: flags("model"),
   examples: [
     { command: "philab show", does: "the bundled model" },
@@ -50,6 +55,12 @@ export const command = defineCommand({
         totalBytes: weightBytes + cache,
       };
     });
+    const stored = (await new Store(folders.models).list()).find(({ folder }) =>
+      [reference.path, path.dirname(reference.path)].includes(folder),
+    );
+    const { source, licence, lineage = [] } = stored?.manifest ?? {};
+    // A directory may have any name.
+    const card = reference.source === "path" ? undefined : cardFor(reference.name, source);
     const result = {
       name: reference.name,
       path: reference.path,
@@ -59,6 +70,10 @@ export const command = defineCommand({
       types,
       weightBytes,
       memory,
+      source: source ?? null,
+      licence: licence ?? card?.licence ?? null,
+      lineage,
+      card: card ?? null,
     };
     output.result(result, () => {
       const facts = [
@@ -77,7 +92,14 @@ export const command = defineCommand({
         ["MLP width", String(config.mlpWidth)],
         ["vocabulary", formatCount(config.vocabSize)],
         ["context", `${formatCount(config.contextLength)} tokens`],
+        ...(source === undefined ? [] : [["from", visibleLine(source)]]),
+        ...(result.licence === null ? [] : [["licence", visibleLine(result.licence)]]),
+        ...lineage.map(({ what, from }) => [visibleLine(what), visibleLine(from)]),
       ];
+      const said =
+        card === undefined
+          ? []
+          : [`Data: ${card.data}`, `For: ${card.intendedUse}`, `Limits: ${card.limits}`];
       const rows = memory.map(({ tokens, cacheBytes, cacheBytesQ8, totalBytes }) => [
         formatCount(tokens),
         formatBytes(cacheBytes),
@@ -92,6 +114,7 @@ export const command = defineCommand({
           columns.map((title) => ({ title, align: "right" as const })),
           rows,
         ),
+        ...said.map((line) => `\n${line}`),
       ].join("\n");
     });
   },
