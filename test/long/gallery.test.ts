@@ -32,6 +32,7 @@ it.each(["induction", "ioi-classic", "docstring"])(
     );
     expect(share(0)).toBeGreaterThanOrEqual(0.8);
     expect(share(1)).toBeLessThanOrEqual(0.2);
-    expect(share(2)).toBeLessThanOrEqual(0.2);
+    // A harder control: what else says something about the same words. Induction has need of some of it, too.
+    expect(share(2)).toBeLessThanOrEqual(0.4);
   },
 );
