@@ -190,17 +190,25 @@ export function promotedBy(
 }
 
 /** All other features, the nearest first. */
-export function neighboursOf(dictionary: Dictionary, feature: number): Dossier["neighbours"] {
-  const own = decoderRow(dictionary, feature);
+export function neighboursOf(
+  { decoder, sizes: { latents, output } }: Dictionary,
+  feature: number,
+): Dossier["neighbours"] {
+  const own = decoder.subarray(feature * output, (feature + 1) * output);
   const norm = Math.hypot(...own);
-  return Array.from({ length: dictionary.sizes.latents }, (_, other) => {
-    const row = decoderRow(dictionary, other);
-    const product = row.reduce((sum, value, d) => sum + value * (own[d] as number), 0);
-    const length = norm * Math.hypot(...row);
-    return { feature: other, cosine: length === 0 ? 0 : product / length };
-  })
-    .filter((found) => found.feature !== feature)
-    .sort((a, b) => b.cosine - a.cosine);
+  const found: Dossier["neighbours"] = [];
+  for (let other = 0; other < latents; other++) {
+    if (other === feature) continue;
+    let [product, square] = [0, 0];
+    for (let o = 0; o < output; o++) {
+      const value = decoder[other * output + o] as number;
+      product += value * (own[o] as number);
+      square += value * value;
+    }
+    const length = norm * Math.sqrt(square);
+    found.push({ feature: other, cosine: length === 0 ? 0 : product / length });
+  }
+  return found.sort((a, b) => b.cosine - a.cosine);
 }
 
 /** The edit that adds a feature's direction at every position, as if it fired by `strength` more. */

@@ -34,7 +34,7 @@ export interface LayoutOptions {
 }
 
 /** More nodes of one cell than this stand in a second line, and so on. */
-const MOST_BESIDE = 8;
+const MOST_BESIDE = 5;
 
 export function layoutGraph(
   nodes: readonly PlacedNode[],
@@ -43,9 +43,9 @@ export function layoutGraph(
     rows,
     left = 52,
     bottom = 26,
-    gap = 15,
+    gap = 13,
     rowGap = 40,
-    columnWidth = 56,
+    columnWidth = 44,
     minWidth = 0,
   }: LayoutOptions,
 ): GraphLayout {

@@ -17,6 +17,7 @@ interface Part {
   getAttribute(name: string): string | null;
   setAttribute(name: string, value: string): void;
   getBoundingClientRect(): { left: number; top: number; width: number; height: number };
+  scrollLeft: number;
   addEventListener(type: string, listener: (event: GraphEvent) => void): void;
   dispatchEvent(event: object): boolean;
   replaceChildren(...parts: Part[]): void;
@@ -206,6 +207,9 @@ export function attachGraphs(root: { querySelectorAll(selector: string): Iterabl
       light(kept);
       list();
     });
+    // What everything leads to stands in the last row: a wide drawing begins there.
+    const last = nodes.reduce((top, node) => (top && top.row >= node.row ? top : node), nodes[0]);
+    if (last) stage.scrollLeft = last.x - stage.getBoundingClientRect().width / 2;
     if (chosen >= 0) {
       kept = chosen;
       shapes[kept]?.classList.toggle("chosen", true);

@@ -16,12 +16,12 @@ const SIZES = [
   { width: 1440, folder: path.join(ROOT, "docs", "pictures") },
   { width: 820, folder: path.join(tmpdir(), "philab-pictures") },
 ];
-/** A view's address, and the buttons that are pressed before it is taken. */
+/** A view's address, and the buttons that are pressed before it is taken, one only for its first picture. */
 const VIEWS = [
   { name: "playground", press: ["Continue"], choose: 7 },
   { name: "inspect", press: [] },
   { name: "steer", press: ["Write"] },
-  { name: "features", press: ["Read texts", "Continue"], settleMs: 8_000 },
+  { name: "features", once: "Read texts", press: ["Continue"], settleMs: 6_000 },
   { name: "dictionaries", press: [] },
   { name: "circuits", press: ["Search", "Measure"], settleMs: 8_000 },
   { name: "graphs", press: ["Intervene"], settleMs: 3_000 },
@@ -49,21 +49,30 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] }
 try {
   const line = await new Promise((resolve) => server.stdout.once("data", resolve));
   const { url } = JSON.parse(String(line));
-  for (const { name, press, choose, prepare, query = "", settleMs = SETTLE_MS } of VIEWS.filter(
-    (view) => wanted.length === 0 || wanted.includes(view.name),
-  )) {
+  for (const {
+    name,
+    once,
+    press,
+    choose,
+    prepare,
+    query = "",
+    settleMs = SETTLE_MS,
+  } of VIEWS.filter((view) => wanted.length === 0 || wanted.includes(view.name))) {
     prepare?.();
     for (const { width, folder } of SIZES)
       for (const theme of ["light", "dark"]) {
         const page = await browser.newPage({
           ...{ viewport: { width, height: 900 }, colorScheme: theme },
         });
+        page.setDefaultTimeout(120_000);
         await page.goto(`${url}#/${name}${query}`);
-        for (const button of press)
+        const isFirst = width === SIZES[0].width && theme === "light";
+        for (const button of [...(once !== undefined && isFirst ? [once] : []), ...press])
           await page.getByRole("button", { name: button, exact: true }).click();
         await page.waitForTimeout(settleMs);
         await page.locator("progress").first().waitFor({ state: "detached" });
         if (choose !== undefined) await page.locator(".token").nth(choose).click();
+        else await page.evaluate("scrollTo(0, 0)");
         mkdirSync(folder, { recursive: true });
         const file = path.join(folder, `${name}-${theme}.png`);
         await page.screenshot({ path: file, fullPage: width === 820 });

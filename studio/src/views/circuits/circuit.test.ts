@@ -23,7 +23,7 @@ it("stands parts by layer, and draws the strongest of the edges between two of t
   expect(of("a0.h1")).toMatchObject({ row: 1, column: 1 });
   expect(of("m1")).toMatchObject({ row: 2, column: columns.length - 1 });
   expect(of("logits")?.row).toBe(rows.length - 1);
-  expect(drawn.find(({ target }) => target === "a0.h1")?.weight).toBe(-2);
+  expect(drawn.find(({ target }) => target === "a0.h1")?.weight).toBe(2);
 });
 
 it("measures at sizes up to the whole", () => {

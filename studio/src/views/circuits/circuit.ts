@@ -17,8 +17,8 @@ export function parseEdges(edges: CircuitFile["edges"]): CircuitEdge[] {
   return edges.map(({ edge, effect }) => {
     const [source = "", to = ""] = edge.split("->");
     const [, target = to, port = ""] = /^(.*?)(?:<(.)>)?$/.exec(to) ?? [];
-    // Without effects all are alike.
-    return { source, target, port, effect: effect ?? 1 };
+    // Without effects all are alike, and carry the answer.
+    return { source, target, port, effect: effect ?? -1 };
   });
 }
 
@@ -83,7 +83,8 @@ export function drawCircuit(edges: readonly CircuitEdge[]): CircuitDrawing {
   for (const { source, target, effect } of edges) {
     const key = `${source} ${target}`;
     if (Math.abs(effect) > Math.abs(strongest.get(key)?.weight ?? 0))
-      strongest.set(key, { source, target, weight: effect });
+      // An effect is what the answer gains without the edge.
+      strongest.set(key, { source, target, weight: -effect });
   }
   return {
     columns: [...Array.from({ length: heads }, (_, head) => `head ${head}`), "MLP"],

@@ -1,12 +1,15 @@
 /** Rows of a drawing of what fires on a text. */
 
-/** The features that fire most anywhere, the strongest first, and their activations `[features, tokens]`. */
+/**
+ * The features that fire most, the strongest first, and their activations `[features, tokens]`. What the first token makes fire is large and
+ * says little: it counts only where it stands alone.
+ */
 export function strongestRows(
   fired: readonly (readonly { feature: number; value: number }[])[],
   most: number,
 ): { features: number[]; values: Float64Array } {
   const peaks = new Map<number, number>();
-  for (const { feature, value } of fired.flat())
+  for (const { feature, value } of (fired.length > 1 ? fired.slice(1) : fired).flat())
     peaks.set(feature, Math.max(value, peaks.get(feature) ?? 0));
   const features = [...peaks]
     .sort((a, b) => b[1] - a[1])
