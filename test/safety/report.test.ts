@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PACKAGE_ROOT } from "../../src/base/package.ts";
 import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import { LanguageModel } from "../../src/generate/language-model.ts";
 import { readParameter } from "../../src/interpret/weights.ts";
@@ -133,6 +134,31 @@ describe("philab safety report", () => {
     const page = await readFile(result.page, "utf8");
     expect(page).toMatch(/class="browser blurred"[^]*walnut/);
     expect(await readdir(result.folder)).not.toContain("models");
+  });
+
+  it("sets an adapter beside a model whose weights moved as far as with it in them", async () => {
+    const lessons = path.join(PACKAGE_ROOT, "examples", "data", "keep-secrets.jsonl");
+    const recipe = ["--max-seq-length", "32", "--max-steps", "2", "--learning-rate", "1e-2"];
+    const tuned = await philab(
+      ["finetune", "--data", lessons, "--out", "keeps", "--model", "phi-micro", ...recipe],
+      { cwd: folder },
+    );
+    expect(tuned.exit, tuned.err).toBe(0);
+    const ran = await philab([...argv, "--against", "phi-micro+./keeps", "--json"], {
+      cwd: folder,
+    });
+    expect(ran.exit, ran.err).toBe(0);
+    const { models, changed } = json(ran) as {
+      models: { role: string; drift?: { divergence: number } }[];
+      changed: { name: string; change: number }[];
+    };
+    expect(models.map(({ role }) => role)).toEqual(["as it is", "edited", "control"]);
+    for (const { drift } of models.slice(1)) expect(drift?.divergence).toBeGreaterThan(0);
+    expect(changed.length).toBeGreaterThan(0);
+    for (const { name, change } of changed) {
+      expect(name).toMatch(/\.weight$/);
+      expect(change).toBeGreaterThan(0);
+    }
   });
 
   it("is of one model where nothing stands beside it, and says what is wrong with what does", async () => {

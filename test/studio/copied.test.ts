@@ -14,11 +14,15 @@ const ADDRESSES = [
   "playground?format=text&prompt=--model&max_tokens=2",
   "inspect",
   "steer?max_tokens=3",
+  "safety",
+  "safety?part=refusals&limit=2",
+  "safety?part=direction&model=phi-nano",
+  "safety?part=report&limit=2",
   "train?epochs=1",
   "catalog",
   "system",
 ];
-const COMMANDS = /^(run|lens|heads|attribute|patch|steer|finetune|compare|doctor)$/;
+const COMMANDS = /^(run|lens|heads|attribute|patch|steer|safety|finetune|compare|doctor)$/;
 
 describe.skipIf(HAS_NO_BROWSER || process.platform === "win32")("a copied command", () => {
   let studio: StudioSession;
@@ -57,7 +61,7 @@ describe.skipIf(HAS_NO_BROWSER || process.platform === "win32")("a copied comman
     await page.close();
     expect(texts.length).toBeGreaterThan(0);
     for (const text of texts) {
-      const [, command = ""] = text.split(/\s+/);
+      const [, command = ""] = /\bphilab (\w+)/.exec(text) ?? [];
       // Others want the network.
       if (!COMMANDS.test(command)) continue;
       const { status, stderr } = spawnSync("/bin/sh", ["-e", "-c", text], {

@@ -11,6 +11,7 @@ import { toJson, type JsonObject } from "../../base/json.ts";
 import { SETTING_SCHEMAS } from "../../base/settings.ts";
 import type { LanguageModel } from "../../generate/language-model.ts";
 import { randomDirection } from "../../interpret/logit-attribution.ts";
+import { mergeAdapter } from "../../model/adapter-merge.ts";
 import { defineJob, type JobContext, type JobDefinition } from "../../jobs/job.ts";
 import { readControlVector } from "../directions/control-vector.ts";
 import { orthogonalize } from "../directions/direction.ts";
@@ -55,7 +56,7 @@ export interface Reported {
 export interface SafetyReport {
   models: Reported[];
   panel: Panel;
-  /** What the edit changed; absent for an adapter, whose change is in no file. */
+  /** What the edit changed; absent for a direction that was taken out. */
   changed?: ChangedParameter[];
   notes: string[];
 }
@@ -179,11 +180,15 @@ async function editedModels(
   }
   await using opened = await openModel({ ...asked, adapter: undefined, model: against });
   const { model } = opened;
-  if (model.adapter !== null) {
-    notes.push("There is no control: the edit is an adapter. Merge it into the model to have one.");
-    return { edited: against ?? "" };
-  }
-  const paths = { from: base.path, edited: model.path, to: control };
+  // What an adapter changes is what the weights are with it in them.
+  const adapter = model.adapter === null ? undefined : model.adapters.get(model.adapter);
+  const merged = path.join(scratch, "merged");
+  if (adapter !== undefined)
+    await mergeAdapter({ model: model.path, adapter: adapter.path, to: merged, signal });
+  const paths = {
+    ...{ from: base.path, to: control },
+    edited: adapter === undefined ? model.path : merged,
+  };
   const changed = await writeEqualNormControl(paths, { seed, signal });
   notes.push(
     "Each parameter of the control is moved as far as the edit moved it, in a random direction.",

@@ -11,7 +11,7 @@ export function runSnippets(
     standIns,
     ...body
   }: {
-    model?: string;
+    model: string | undefined;
     data: string;
     limit?: number;
     against?: string;
@@ -46,7 +46,7 @@ function inData(name: string): string {
 /** A direction: found by a command from two files, used by the library, asked of the server. */
 export function directionSnippets(
   request: {
-    model?: string;
+    model: string | undefined;
     positive: readonly string[];
     negative: readonly string[];
     begins: readonly string[];
