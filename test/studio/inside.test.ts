@@ -78,7 +78,7 @@ describe.skipIf(HAS_NO_BROWSER)("the inside of a model in the studio", () => {
     await rows.getByRole("button").click();
     await page.getByRole("heading", { name: "Feature 0 the name Mary" }).waitFor();
     await page.waitForURL(/feature=0/);
-    await page.getByText("fires for").waitFor();
+    await page.locator(".one").getByText("fires for").waitFor();
     const peaks = await page.locator(".one .peak").allTextContents();
     expect(new Set(peaks)).toEqual(new Set([" Mary"]));
     await page.getByRole("button", { name: "Continue" }).click();
