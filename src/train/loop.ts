@@ -19,6 +19,7 @@ import type { LoopOptions } from "./options.ts";
 import { parameterGroups } from "./parameter-groups.ts";
 import { RunLog, type TrainingObserver } from "./run-log.ts";
 import { RunPosition } from "./run-position.ts";
+import { assertAttentionFits, sampleAttention } from "./sample-attention.ts";
 import { sampleTexts } from "./sample.ts";
 
 /** What a recipe has made ready. */
@@ -101,7 +102,10 @@ export class TrainingLoop implements Disposable {
       warmupSteps,
       minFactor: options.minLrRatio,
     });
-    const { trainee, objective, files } = training;
+    const { trainee, objective, files, tokenizer } = training;
+    const [first] = options.samplePrompts;
+    if (options.sampleAttention && first !== undefined && tokenizer !== undefined)
+      assertAttentionFits(trainee, { tokenizer, prompt: first });
     const { folder } = context;
     const limit = options.saveTotalLimit;
     this.#optimizer = new Optimizer(trainee.backend, parameterGroups(trainee.parameters, options));
@@ -267,7 +271,12 @@ export class TrainingLoop implements Disposable {
   async #look(run: RunPosition, log: RunLog): Promise<void> {
     const { evaluation, bytesPerToken, tokenizer, trainee } = this.#training;
     const { signal } = this.#context;
-    const { samplePrompts: prompts, sampleTokens: maxTokens } = this.#options;
+    const {
+      samplePrompts: prompts,
+      sampleTokens: maxTokens,
+      sampleAttention: keeps,
+    } = this.#options;
+    const [prompt] = prompts;
     const startedMs = performance.now();
     if (evaluation !== undefined) {
       evaluation.restore({ ...evaluation.state(), epoch: 0, batch: 0 });
@@ -287,6 +296,8 @@ export class TrainingLoop implements Disposable {
     }
     if (tokenizer !== undefined && prompts.length > 0)
       log.samples(await sampleTexts(trainee, { tokenizer, prompts, maxTokens, signal }));
+    if (tokenizer !== undefined && prompt !== undefined && keeps)
+      log.samples([await sampleAttention(trainee, { tokenizer, prompt, signal })]);
     run.elapsedMs += performance.now() - startedMs;
   }
 

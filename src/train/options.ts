@@ -36,6 +36,10 @@ export const LOOP_OPTIONS = {
     .describe("a prompt to continue at each evaluation; may be given often")
     .meta({ verbatim: true }),
   sampleTokens: count.default(48).describe("tokens of a sample at most"),
+  sampleAttention: z
+    .boolean()
+    .default(false)
+    .describe("keep where each head looks on the first sample prompt, too"),
   tensorboard: z.boolean().default(false).describe("write event files into the run's folder"),
 } as const;
 

@@ -1,6 +1,7 @@
 /** What a training run tells: to its folder (`metrics.jsonl`, events, TensorBoard), and to whoever watches. */
 import path from "node:path";
 import type { JobContext } from "../jobs/job.ts";
+import type { RunEvent } from "../jobs/record.ts";
 import { MetricsLog, type StepMetrics } from "./metrics.ts";
 import { EventWriter, scalarsOf } from "./tensorboard.ts";
 import type { Outlier } from "./watch.ts";
@@ -60,7 +61,7 @@ export class RunLog {
     this.#write(metrics, true);
   }
 
-  samples(samples: { prompt: string; text: string }[]): void {
+  samples(samples: NonNullable<RunEvent["samples"]>): void {
     this.#context.emit({ samples });
   }
 

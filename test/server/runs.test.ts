@@ -6,7 +6,7 @@ import { z } from "zod";
 import { PACKAGE_ROOT } from "../../src/base/package.ts";
 import { Job, defineJob } from "../../src/jobs/job.ts";
 import { beginRun, showRun, watchRun, type Described } from "../support/server-runs.ts";
-import { eventsOf, startServer, type TestServer } from "../support/server.ts";
+import { binaryOf, eventsOf, startServer, type TestServer } from "../support/server.ts";
 
 /** Forty questions, and an answer that declines each. */
 const ROWS = (await readFile(path.join(PACKAGE_ROOT, "examples", "data", "no-sums.jsonl"), "utf8"))
@@ -36,7 +36,7 @@ async function hasBegun(id: string, attempt = 1): Promise<void> {
 
 it("a fine-tune of rows that come along: a plan, a curve, an adapter that answers by the run's name", async () => {
   const { id, command } = await beginRun(server, "finetune", {
-    ...{ ...RECIPE, numTrainEpochs: 5, samplePrompts: ["What is 3 + 4?"] },
+    ...{ ...RECIPE, numTrainEpochs: 5, samplePrompts: ["What is 3 + 4?"], sampleAttention: true },
     ...{ evalSteps: 12, valSize: 8, runName: "declines" },
   });
   expect(command.join(" ")).toMatch(
@@ -63,6 +63,18 @@ it("a fine-tune of rows that come along: a plan, a curve, an adapter that answer
     return chat.choices[0]?.message.content?.trim();
   };
   expect(await answer(name)).toMatch(/^I do not do sums/);
+  // Where heads looked at the end is where those of the adapter look now.
+  const kept = events
+    .flatMap(({ samples = [] }) => samples as Record<string, unknown>[])
+    .filter((one) => "attention" in one);
+  expect(kept).toHaveLength(2);
+  const asked = { model: name, prompt: "What is 3 + 4?" };
+  const { body } = await binaryOf(await server.post("/v1/lab/attention", asked));
+  const bytes = Buffer.from(String(kept.at(-1)?.["attention"]), "base64");
+  const now = new Float32Array(body);
+  expect(bytes).toHaveLength(now.length);
+  // A byte is within 1/510; the run computed with exact operations, the server with fast ones.
+  expect(Math.max(...now.map((share, i) => Math.abs(share - bytes[i]! / 255)))).toBeLessThan(0.01);
   expect(await answer("phi-micro")).toBe("7");
   const { adapters } = (await (await fetch(`${server.url}/v1/models`)).json()) as {
     adapters: string[];

@@ -112,6 +112,10 @@ describe.skipIf(HAS_NO_BROWSER)("the laboratory in the studio", () => {
     expect(await page.getByText("I do not do sums.").count()).toBeGreaterThan(0);
     expect(await page.locator(".curves svg path").count()).toBeGreaterThan(0);
     await page.getByText("held out").first().waitFor();
+    const slider = page.getByRole("slider", { name: /^Step/ });
+    await slider.fill("0");
+    await page.getByRole("application", { name: /after step 5/ }).waitFor();
+    expect(await readout(page, /after step 5/, ["ArrowDown"])).toMatch(/^0 .* → 0 .* attention 1$/);
     await expectAccessible(page);
     await link.click();
     await page.getByRole("heading", { level: 1, name: "Playground" }).waitFor();

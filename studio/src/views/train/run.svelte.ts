@@ -15,6 +15,16 @@ export interface Sample {
   text: string;
 }
 
+/** Where heads looked at a step, on the first sample's prompt. */
+export interface AttentionAt {
+  step: number;
+  layers: number;
+  heads: number;
+  tokens: readonly string[];
+  /** `[layers, heads, tokens, tokens]`, 255 for a share of 1. */
+  values: Uint8Array;
+}
+
 const pathOf = (id: string): string => `/v1/lab/runs/${encodeURIComponent(id)}`;
 /** Measured steps are asked for this often at most. */
 const EVERY_MS = 700;
@@ -31,6 +41,7 @@ export class RunWatch {
   record = $state.raw<ShownRun>();
   rows = $state.raw<readonly StepMetrics[]>([]);
   samples = $state.raw<readonly Sample[]>([]);
+  attention = $state.raw<readonly AttentionAt[]>([]);
   share = $state<number>();
   failure = $state.raw<Failure>();
   readonly #stop = new AbortController();
@@ -83,6 +94,9 @@ export class RunWatch {
         ? [{ step: step ?? 0, prompt, text }]
         : [],
     );
+    const looks = samples.flatMap((sample) => attentionOf(step ?? 0, sample) ?? []);
+    if (looks.length > 0)
+      this.attention = [...this.attention.filter((old) => old.step !== step), ...looks];
     if (shown.length === 0) return;
     // Steps that a later attempt does again.
     const kept = this.samples.filter((old) => !shown.some((one) => one.step === old.step));
@@ -99,4 +113,12 @@ export class RunWatch {
     this.record = record;
     this.rows = rows;
   }
+}
+
+function attentionOf(step: number, sample: Record<string, unknown>): AttentionAt | undefined {
+  const { layers, heads, tokens, attention } = sample;
+  if (typeof attention !== "string" || typeof layers !== "number" || typeof heads !== "number")
+    return undefined;
+  const values = Uint8Array.from(atob(attention), (character) => character.charCodeAt(0));
+  return { step, layers, heads, tokens: tokens as string[], values };
 }
