@@ -1,5 +1,5 @@
 /**
- * Pictures of every view, in both themes: at 1440 pixels into docs/pictures (`<view>-<theme>.png`), at 820 into a folder beside the
+ * Pictures of every view, in both themes: at 1440 pixels into docs/pictures (`<view>-<theme>.webp`), at 820 into a folder beside the
  * system's other temporary ones, to be looked at. `node test/studio/pictures.mjs [VIEW…]`; what a view shows is its worked example
  * with the bundled model.
  */
@@ -26,7 +26,7 @@ const VIEWS = [
   { name: "circuits", press: ["Search", "Measure"], settleMs: 8_000 },
   { name: "graphs", press: ["Intervene"], settleMs: 3_000 },
   { name: "safety", query: "?part=direction", press: ["Find the direction", "Write"] },
-  { name: "train", press: [] },
+  { name: "train", press: ["Begin"], until: "Use it in the Playground" },
   { name: "evaluate", press: [] },
   {
     ...{ name: "data", press: [], prepare: makeCorpus },
@@ -37,6 +37,10 @@ const VIEWS = [
 ];
 /** For drawings and answers to be there. */
 const SETTLE_MS = 2_000;
+/** For a run that a picture shows. */
+const UNTIL_MS = 180_000;
+/** Of WebP, of 100: text stays sharp. */
+const QUALITY = 80;
 
 const home = mkdtempSync(path.join(tmpdir(), "philab-pictures-home-"));
 const server = spawn(
@@ -55,27 +59,40 @@ try {
     press,
     choose,
     prepare,
+    until,
     query = "",
     settleMs = SETTLE_MS,
   } of VIEWS.filter((view) => wanted.length === 0 || wanted.includes(view.name))) {
     prepare?.();
+    // What was begun for the first picture stands in the address for the others.
+    let begun;
     for (const { width, folder } of SIZES)
       for (const theme of ["light", "dark"]) {
         const page = await browser.newPage({
           ...{ viewport: { width, height: 900 }, colorScheme: theme },
         });
-        page.setDefaultTimeout(120_000);
-        await page.goto(`${url}#/${name}${query}`);
+        page.setDefaultTimeout(UNTIL_MS);
+        await page.goto(begun ?? `${url}#/${name}${query}`);
         const isFirst = width === SIZES[0].width && theme === "light";
-        for (const button of [...(once !== undefined && isFirst ? [once] : []), ...press])
+        const first = once !== undefined && isFirst ? [once] : [];
+        for (const button of begun === undefined ? [...first, ...press] : [])
           await page.getByRole("button", { name: button, exact: true }).click();
+        if (until !== undefined) {
+          await page.getByText(until).waitFor();
+          begun = page.url();
+        }
         await page.waitForTimeout(settleMs);
         await page.locator("progress").first().waitFor({ state: "detached" });
         if (choose !== undefined) await page.locator(".token").nth(choose).click();
         else await page.evaluate("scrollTo(0, 0)");
         mkdirSync(folder, { recursive: true });
-        const file = path.join(folder, `${name}-${theme}.png`);
-        await page.screenshot({ path: file, fullPage: width === 820 });
+        const file = path.join(folder, `${name}-${theme}.webp`);
+        const session = await page.context().newCDPSession(page);
+        const { data } = await session.send("Page.captureScreenshot", {
+          ...{ format: "webp", quality: QUALITY, captureBeyondViewport: width === 820 },
+          ...(width === 820 ? { clip: await wholePage(page) } : {}),
+        });
+        writeFileSync(file, Buffer.from(data, "base64"));
         console.log(file);
         await page.close();
       }
@@ -84,6 +101,11 @@ try {
   await browser.close();
   server.kill();
   rmSync(home, { recursive: true });
+}
+
+async function wholePage(page) {
+  const height = await page.evaluate("document.documentElement.scrollHeight");
+  return { x: 0, y: 0, width: page.viewportSize().width, height, scale: 1 };
 }
 
 /** Text of the grammars, and how much the bundled model is surprised by it. */
