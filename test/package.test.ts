@@ -82,6 +82,15 @@ describe("the package", () => {
     expect(files.filter((file) => /test/.test(file))).toEqual([]);
   });
 
+  it("imports nothing that is not in it", () => {
+    // TypeScript 6 leaves `import("./x.ts")` as it is in a function with `using`.
+    const scripts = files.filter((file) => /^dist\/(?!studio).*\.js$/.test(file));
+    const wrong = scripts.filter((file) =>
+      /\bimport\("[^"]*\.ts"\)/.test(readFileSync(path.join(PACKAGE_ROOT, file), "utf8")),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   it("streams the continuation of a prompt from npx", async () => {
     const { status, stdout, stderr } = npm(
       ["exec", "--offline", "--", "philab", "run", "-n", "16", "def add_numbers(a, b):"],

@@ -60,10 +60,14 @@ export async function runRecipe(
   await followPipeline(context, job, follow);
 }
 
+/** Goes on with a run of a recipe. */
+export async function resumePipeline(context: Context, folder: string): Promise<void> {
+  await using services = stageServices(context);
+  await followPipeline(context, await Job.resume(pipelineJob(services), folder));
+}
+
 /** Models for stages that ask for one, loaded when they do and closed at the end. */
-export function stageServices(
-  context: Omit<Context, "commandLine">,
-): StageServices & AsyncDisposable {
+function stageServices(context: Omit<Context, "commandLine">): StageServices & AsyncDisposable {
   const opened: LanguageModel[] = [];
   return {
     async openModel(name) {
@@ -80,7 +84,7 @@ export function stageServices(
 }
 
 /** Follows a job of `philab data` to its end. */
-export async function followPipeline(
+async function followPipeline(
   { output, signal }: Pick<Context, "output" | "signal">,
   job: Job<PipelineResult>,
   { more }: Follow = {},

@@ -65,13 +65,8 @@ export const RESUMABLE: Readonly<Record<string, Resume>> = {
     await followTraining(context, (observer) => Job.resume(finetuneJob(observer), folder));
   },
   data: async (context, folder) => {
-    const [{ Job }, { pipelineJob }, { followPipeline, stageServices }] = await Promise.all([
-      import("../jobs/job.ts"),
-      import("../data/job.ts"),
-      import("./data.ts"),
-    ]);
-    await using services = stageServices(context);
-    await followPipeline(context, await Job.resume(pipelineJob(services), folder));
+    const { resumePipeline } = await import("./data.ts");
+    await resumePipeline(context, folder);
   },
   synth: async (context, folder) => {
     const [{ Job }, { followSynth, synthJobOf }] = await Promise.all([
