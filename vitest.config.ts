@@ -22,5 +22,6 @@ export default defineConfig({
     // Only for what hangs: a busy machine takes its time.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });

@@ -63,7 +63,7 @@ describe.skipIf(HAS_NO_BROWSER)("the catalog in the studio", () => {
     expect(await plan.innerText()).toContain(formatBytes(sizeBytes));
     await plan.getByRole("radio").check();
     const name = page.getByRole("textbox", { name: "name", exact: true });
-    expect(await name.inputValue()).toBe("phi-micro-q8_0");
+    await expect.poll(() => name.inputValue()).toBe("phi-micro-q8_0");
     expect(await axeViolations(page)).toEqual([]);
     await page.getByRole("button", { name: "Make it" }).click();
     const made = page.getByRole("row", { name: /^phi-micro-q8_0 / });

@@ -167,7 +167,9 @@ describe.skipIf(HAS_NO_BROWSER)("corpora in the studio", () => {
   it("duplicates stand side by side with the differing words marked, hits with the words that they share", async () => {
     const page = await studio.open("data?corpus=checked&show=duplicates");
     const pair = page.getByRole("article", { name: "edited and original" });
-    const marked = await pair.getByLabel("Taken out: edited").locator("mark").allTextContents();
+    const marks = pair.getByLabel("Taken out: edited").locator("mark");
+    await marks.first().waitFor();
+    const marked = await marks.allTextContents();
     const texts = new Map(
       (checkableCorpus() as { id: string; text: string }[]).map(({ id, text }) => [id, text]),
     );

@@ -70,7 +70,7 @@ describe.skipIf(HAS_NO_BROWSER)("benchmarks in the studio", () => {
     await page.getByText("There is no card of phi-9").waitFor();
     await page.getByLabel("compare Phi-1.5").check();
     const row = page.getByRole("row").filter({ hasText: "hellaswag" });
-    expect(await row.getByRole("cell").allTextContents()).toEqual(["", "47.6 %"]);
+    await expect.poll(() => row.getByRole("cell").allTextContents()).toEqual(["", "47.6 %"]);
     await page.getByRole("link", { name: "Ask it" }).first().click();
     await page.getByRole("heading", { level: 1, name: "Playground" }).waitFor();
     await page.close();

@@ -160,7 +160,7 @@ describe.skipIf(HAS_NO_BROWSER)("the inside of a model in the studio", () => {
     await page.getByRole("heading", { name: label }).waitFor();
     await page.getByLabel("Pinned").selectOption("2");
     await page.waitForURL(/pinned=/);
-    expect(await page.locator("svg .node.g2").count()).toBe(1);
+    await page.locator("svg .node.g2").waitFor();
     await page.getByRole("button", { name: "Intervene" }).click();
     await page.getByRole("columnheader", { name: "random features instead" }).waitFor();
     expect(await page.locator(".found tbody tr").count()).toBeGreaterThanOrEqual(5);

@@ -58,7 +58,7 @@ describe.skipIf(HAS_NO_BROWSER)("safety in the studio", () => {
     expect(await filter()).toMatch(/blur/);
     await first.getByRole("button", { name: "Show" }).focus();
     await page.keyboard.press("Enter");
-    expect(await text.getAttribute("aria-hidden")).toBe("false");
+    await expect.poll(() => text.getAttribute("aria-hidden")).toBe("false");
     expect(await filter()).toBe("none");
     await page.getByRole("searchbox", { name: "find" }).fill("trust gardeners");
     await page.getByText("1 to 1 of 1 (208 in all)").waitFor();
@@ -70,7 +70,7 @@ describe.skipIf(HAS_NO_BROWSER)("safety in the studio", () => {
 
     // A link restores the figure, and never shows what its reader did not ask for.
     await page.getByLabel("show texts that may harm").check();
-    expect(await page.locator("pre.hazy").count()).toBe(0);
+    await expect.poll(() => page.locator("pre.hazy").count()).toBe(0);
     await page.waitForURL(/show=bakers/);
     await page.reload();
     await page.getByText("1 to 10 of 16 (208 in all)").waitFor();
@@ -112,6 +112,7 @@ describe.skipIf(HAS_NO_BROWSER)("safety in the studio", () => {
     await page.getByRole("button", { name: "Take block 2's" }).click();
     await page.getByText(/The direction before block 2, of length/).waitFor();
     const block = page.getByRole("row").filter({ hasText: "✓ taken" });
+    await block.waitFor();
     const cells = await block.getByRole("cell").allTextContents();
     expect(cells.slice(0, 2)).toEqual(
       [chosen.withoutScore, chosen.withScore].map((value) => formatNumber(value, 3)),
